@@ -1,0 +1,143 @@
+"""Every error that visagist raises on purpose. Each message says what is wrong and what to do.
+
+    VisagistError
+    ├── PhotoError                   pictures in and out
+    │   ├── PhotoFormatError         not an allowed format
+    │   ├── PhotoTooLargeError       over the limit on bytes or pixels
+    │   ├── PhotoDamagedError        truncated or corrupt
+    │   └── PhotoWriteError          the result could not be written
+    ├── FaceError                    faces in a photo
+    │   ├── NoFaceError              no face was found
+    │   └── FaceChoiceError          the face asked for does not exist
+    ├── StyleError                   makeup styles
+    │   ├── UnknownStyleError        no style of this name (names the nearest)
+    │   └── StyleFileError           a style file with a wrong field (names it)
+    ├── ModelError                   model files
+    │   ├── ModelMissingError        not there
+    │   └── ModelDamagedError        does not match its manifest
+    ├── DataError                    training and evaluation data
+    ├── ConfigError                  a recipe or config with a wrong field (names it)
+    ├── InputError                   arguments that do not fit together
+    └── MissingExtraError            an optional dependency is not installed (names the extra)
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ConfigError",
+    "DataError",
+    "FaceChoiceError",
+    "FaceError",
+    "InputError",
+    "MissingExtraError",
+    "ModelDamagedError",
+    "ModelError",
+    "ModelMissingError",
+    "NoFaceError",
+    "PhotoDamagedError",
+    "PhotoError",
+    "PhotoFormatError",
+    "PhotoTooLargeError",
+    "PhotoWriteError",
+    "StyleError",
+    "StyleFileError",
+    "UnknownStyleError",
+    "VisagistError",
+]
+
+
+class VisagistError(Exception):
+    """Base of every error raised on purpose.
+
+    ``exit_code`` is what the command line returns when this error ends it.
+    """
+
+    exit_code: int = 1
+
+
+class InputError(VisagistError):
+    """Arguments that are wrong or do not fit together."""
+
+    exit_code = 2
+
+
+class ConfigError(VisagistError):
+    """A recipe or configuration with a missing, unknown or wrong field; the message names it."""
+
+    exit_code = 2
+
+
+class MissingExtraError(VisagistError):
+    """An optional dependency is needed and not installed; the message names the extra."""
+
+    exit_code = 5
+
+
+class PhotoError(VisagistError):
+    """A picture that cannot be read or written."""
+
+    exit_code = 3
+
+
+class PhotoFormatError(PhotoError):
+    """The bytes are not a picture of an allowed format."""
+
+
+class PhotoTooLargeError(PhotoError):
+    """The picture is over the limit on bytes or pixels."""
+
+
+class PhotoDamagedError(PhotoError):
+    """The picture is truncated or corrupt."""
+
+
+class PhotoWriteError(PhotoError):
+    """The result could not be written; nothing half-written is left behind."""
+
+
+class FaceError(VisagistError):
+    """A problem with the faces in a photo."""
+
+    exit_code = 4
+
+
+class NoFaceError(FaceError):
+    """No face was found in the photo."""
+
+
+class FaceChoiceError(FaceError):
+    """The face that was asked for does not exist in the photo."""
+
+
+class StyleError(VisagistError):
+    """A problem with a makeup style."""
+
+    exit_code = 2
+
+
+class UnknownStyleError(StyleError):
+    """No style, or no region, has this name; the message gives the nearest one."""
+
+
+class StyleFileError(StyleError):
+    """A style file cannot be read or has a wrong field; the message names the field."""
+
+
+class ModelError(VisagistError):
+    """A problem with a model file."""
+
+    exit_code = 6
+
+
+class ModelMissingError(ModelError):
+    """The model, or one of its files, is not there."""
+
+
+class ModelDamagedError(ModelError):
+    """A model file does not match the size or SHA-256 in its manifest, or is not safe to load."""
+
+
+class DataError(VisagistError):
+    """Training or evaluation data that is missing, unreadable or inconsistent."""
+
+    exit_code = 3

@@ -1,0 +1,1 @@
+"""Pixels to faces: detect, mesh, align to the canonical crop, regions, paste back."""
