@@ -1,0 +1,1 @@
+"""Photos: the one safe door for pixels, in and out."""
