@@ -1,0 +1,147 @@
+"""Packs of aligned face crops: one file that a trainer, or a rented GPU, reads in one go.
+
+A pack is an ``.npz`` without pickles: the JPEG bytes of every crop end to end, their offsets, and
+the mesh of each face in crop pixels.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from visagist.corpus.labelled import LabelledFace
+from visagist.errors import DataError
+from visagist.face.align import Alignment, align, crop
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """Decoded aligned crops.
+
+    Attributes:
+        crops: (N, S, S, 3) uint8.
+        meshes: (N, 478, 3) float32 in crop pixels.
+        names: FOLDER/NAME of each.
+        splits: train, validation or test of each.
+        zoom: canonical crops per pack crop, 1 for the canonical crop, 2 for twice its field.
+    """
+
+    crops: NDArray[np.uint8]
+    meshes: NDArray[np.float32]
+    names: tuple[str, ...]
+    splits: tuple[str, ...]
+    zoom: float
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def subset(self, split: str) -> Pack:
+        """The faces of one split."""
+        keep = [i for i, s in enumerate(self.splits) if s == split]
+        if not keep:
+            raise DataError(f"the pack holds no face of the split {split!r}")
+        return Pack(
+            self.crops[keep],
+            self.meshes[keep],
+            tuple(self.names[i] for i in keep),
+            tuple(self.splits[i] for i in keep),
+            self.zoom,
+        )
+
+
+def widened(alignment: Alignment, zoom: float) -> Alignment:
+    """The alignment with ``zoom`` times the field of view at the same number of pixels."""
+    matrix = alignment.matrix / zoom
+    matrix[:, 2] += alignment.size / 2 * (1 - 1 / zoom)
+    return Alignment(matrix, alignment.size)
+
+
+def write_pack(
+    faces: Sequence[LabelledFace],
+    path: Path,
+    *,
+    size: int,
+    zoom: float,
+    quality: int = 92,
+    progress: Callable[[int], None] = lambda done: None,
+) -> dict[str, str]:
+    """Crop and encode every face into one file; unreadable pictures are left out and reported.
+
+    Args:
+        faces: what to pack.
+        path: the ``.npz`` to write (replaced only when complete).
+        size: side of a crop in pixels.
+        zoom: field of view in canonical crops.
+        quality: JPEG quality of the crops, 4:4:4.
+        progress: called with the number of faces done.
+
+    Returns:
+        name -> reason for each picture that was left out.
+    """
+    skipped: dict[str, str] = {}
+    blobs: list[bytes] = []
+    meshes: list[NDArray[np.float32]] = []
+    kept: list[LabelledFace] = []
+    for done, face in enumerate(faces, 1):
+        try:
+            with Image.open(face.path) as image:
+                pixels = np.asarray(image.convert("RGB"))
+        except (OSError, UnidentifiedImageError) as error:
+            skipped[face.name] = str(error)
+            continue
+        alignment = widened(align(face.mesh, size), zoom)
+        stream = io.BytesIO()
+        Image.fromarray(crop(pixels, alignment)).save(
+            stream, "JPEG", quality=quality, subsampling=0
+        )
+        blobs.append(stream.getvalue())
+        meshes.append(alignment.to_crop(face.mesh))
+        kept.append(face)
+        progress(done)
+    if not kept:
+        raise DataError("no face could be packed; the report names the reasons")
+    temporary = path.with_name(path.name + ".part")
+    with temporary.open("wb") as out:
+        np.savez(
+            out,
+            jpeg=np.frombuffer(b"".join(blobs), np.uint8),
+            ends=np.cumsum([len(b) for b in blobs]),
+            mesh=np.stack(meshes).astype(np.float32),
+            name=np.array([f.name for f in kept]),
+            split=np.array([f.split for f in kept]),
+            zoom=np.float64(zoom),
+        )
+    os.replace(temporary, path)
+    return skipped
+
+
+def read_pack(path: Path) -> Pack:
+    """Read and decode a pack.
+
+    Raises:
+        DataError: the file is missing or not a pack.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            blob, ends = data["jpeg"].tobytes(), data["ends"]
+            meshes, names, splits = data["mesh"], data["name"], data["split"]
+            zoom = float(data["zoom"])
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(f"{path}: not a pack of faces ({error})") from error
+    starts = np.concatenate([[0], ends[:-1]])
+
+    def decode(i: int) -> NDArray[np.uint8]:
+        with Image.open(io.BytesIO(blob[starts[i] : ends[i]])) as image:
+            return np.asarray(image.convert("RGB"))
+
+    with ThreadPoolExecutor() as pool:  # libjpeg releases the GIL
+        crops = np.stack(list(pool.map(decode, range(len(ends)))))
+    return Pack(crops, meshes, tuple(map(str, names)), tuple(map(str, splits)), zoom)
