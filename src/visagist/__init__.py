@@ -1,0 +1,62 @@
+"""Tiny face models that run anywhere.
+
+    from visagist import Makeup, Photo
+    result = Makeup.from_pretrained().apply(Photo.open("me.jpg"), style="rosewood")
+    result.photo.save("me-rosewood.jpg")
+
+Names are imported when they are first used, so that ``import visagist`` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from visagist import errors
+    from visagist.face.find import find_faces
+    from visagist.face.types import Face
+    from visagist.makeup.inference import Makeup
+    from visagist.makeup.style import Style, load_style
+    from visagist.photo import Photo
+
+    __version__: str
+
+__all__ = [
+    "Face",
+    "Makeup",
+    "Photo",
+    "Style",
+    "__version__",
+    "errors",
+    "find_faces",
+    "load_style",
+]
+
+_HOMES = {
+    "Face": "visagist.face.types",
+    "Makeup": "visagist.makeup.inference",
+    "Photo": "visagist.photo",
+    "Style": "visagist.makeup.style",
+    "find_faces": "visagist.face.find",
+    "load_style": "visagist.makeup.style",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name on first use (PEP 562)."""
+    value: object
+    if name in _HOMES:
+        value = getattr(import_module(_HOMES[name]), name)
+    elif name == "errors":
+        value = import_module("visagist.errors")
+    elif name == "__version__":
+        value = import_module("importlib.metadata").version("visagist")
+    else:
+        raise AttributeError(f"module 'visagist' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
