@@ -6,8 +6,9 @@ from functools import cache
 
 from visagist.face.detect.mtcnn import MtcnnDetector
 from visagist.face.detect.protocol import Detector
+from visagist.face.detect.yunet import YuNetDetector
 
-__all__ = ["Detector", "MtcnnDetector", "default_detector"]
+__all__ = ["Detector", "MtcnnDetector", "YuNetDetector", "default_detector"]
 
 
 @cache
