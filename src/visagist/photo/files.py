@@ -1,0 +1,131 @@
+"""Files read with a limit and written all or nothing."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from visagist.errors import PhotoError, PhotoTooLargeError, PhotoWriteError
+
+__all__ = ["read_bytes", "write_atomically"]
+
+
+def read_bytes(path: Path, *, max_bytes: int) -> bytes:
+    """Read a regular file of at most ``max_bytes``.
+
+    Raises:
+        PhotoError: missing, unreadable, or not a regular file (a pipe could block for ever).
+        PhotoTooLargeError: larger than the limit.
+    """
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            what = "a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file"
+            raise PhotoError(f"{path} is {what}: give the path of a photo.")
+        if status.st_size <= max_bytes:
+            with path.open("rb") as file:
+                data = file.read(max_bytes + 1)  # one more, in case the file is growing
+            if len(data) <= max_bytes:
+                return data
+    except FileNotFoundError as error:
+        raise PhotoError(f"{path} does not exist: check the path.") from error
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the path
+        raise PhotoError(f"{path} cannot be read ({_reason(error)}).") from error
+    raise PhotoTooLargeError(
+        f"{path} is larger than the limit of {max_bytes / 2**20:.1f} MiB: make it smaller, or "
+        "raise Limits.max_bytes."
+    )
+
+
+def write_atomically(path: Path, data: bytes, *, overwrite: bool) -> None:
+    """Write a file so that at every moment it is whole or not there.
+
+    The bytes go to a temporary file beside the target, are flushed to the disk, and the file then
+    takes its name in one step. A full disk or a killed process leaves the target as it was.
+
+    Args:
+        path: where to write.
+        data: the whole content.
+        overwrite: whether an existing file may be replaced.
+
+    Raises:
+        PhotoWriteError: it exists and ``overwrite`` is False, or the system refused.
+    """
+    try:
+        if not overwrite and os.path.lexists(path):
+            raise _exists(path)
+        mode = _mode_for(path)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".visagist-", suffix=".tmp")
+    except (OSError, ValueError) as error:
+        raise _refused(path, error) from error
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(mode)
+        _take_name(temporary, path, overwrite=overwrite)
+    except OSError as error:
+        raise _refused(path, error) from error
+    finally:
+        with suppress(OSError):  # already renamed, or the whole directory is gone
+            temporary.unlink(missing_ok=True)
+    _flush_directory(path.parent)
+
+
+def _take_name(temporary: Path, path: Path, *, overwrite: bool) -> None:
+    """Rename; without ``overwrite``, link first, which fails if another program was quicker."""
+    if overwrite:
+        os.replace(temporary, path)  # noqa: PTH105  (tests make exactly this call fail)
+        return
+    try:
+        os.link(temporary, path)
+    except FileExistsError as error:
+        raise _exists(path) from error
+    except OSError:  # file systems without hard links (FAT, some network shares)
+        if os.path.lexists(path):
+            raise _exists(path) from None
+        os.replace(temporary, path)  # noqa: PTH105
+
+
+def _mode_for(path: Path) -> int:
+    """Permissions of the file to be replaced, or those that the umask gives a new one."""
+    with suppress(OSError):
+        return stat.S_IMODE(path.stat().st_mode)
+    umask = os.umask(0o022)
+    os.umask(umask)
+    return 0o666 & ~umask
+
+
+def _flush_directory(directory: Path) -> None:
+    """Make the rename itself durable where the system can; the content already is."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return  # Windows
+    with suppress(OSError):
+        handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _exists(path: Path) -> PhotoWriteError:
+    return PhotoWriteError(f"{path} exists already: choose another name or allow overwriting.")
+
+
+def _refused(path: Path, error: Exception) -> PhotoWriteError:
+    hints: dict[type[Exception], str] = {
+        FileNotFoundError: f"the folder {path.parent} does not exist: make it first",
+        NotADirectoryError: f"{path.parent} is not a folder: choose another place",
+        PermissionError: "no permission to write there: choose another folder",
+    }
+    hint = hints.get(type(error), f"{_reason(error)}: free some space or choose another folder")
+    return PhotoWriteError(f"{path} could not be written: {hint}. Nothing was left behind.")
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)

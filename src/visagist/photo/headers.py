@@ -1,0 +1,127 @@
+"""Checks on the raw bytes that Pillow leaves out or makes too late.
+
+Each is cheap (no pixel is decoded) and none trusts a length it has not compared with the file.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from visagist.errors import PhotoDamagedError, PhotoTooLargeError
+from visagist.photo.formats import Format
+from visagist.photo.limits import Limits
+
+__all__ = ["check_header", "check_size", "is_deep"]
+
+# Progressive JPEGs have about 10 scans. Each scan visits every block again, so thousands of them
+# in a small file keep a decoder busy for hours.
+_MAX_SCANS = 100
+_VP8X, _VP8L, _VP8 = b"VP8X", b"VP8L", b"VP8 "
+
+
+def check_header(data: bytes, entry: Format, limits: Limits) -> None:
+    """Refuse what can be known to be truncated or too large from the bytes alone.
+
+    Raises:
+        PhotoDamagedError: the end of the picture is missing, or the structure makes no sense.
+        PhotoTooLargeError: the header asks for more than the limits.
+    """
+    try:
+        if entry.name == "JPEG":
+            _check_jpeg(data)
+        elif entry.name == "PNG":
+            _check_png(data, limits)
+        elif entry.name == "WebP":
+            _check_webp(data, limits)
+    except struct.error as error:
+        raise _truncated() from error
+
+
+def check_size(width: int, height: int, limits: Limits) -> None:
+    """Refuse dimensions over the limits.
+
+    Raises:
+        PhotoDamagedError: there are no pixels at all.
+        PhotoTooLargeError: too many pixels, or a side too long.
+    """
+    if width < 1 or height < 1:
+        raise PhotoDamagedError(f"The picture says it has {width} x {height} pixels.")
+    if width * height > limits.max_pixels:
+        raise PhotoTooLargeError(
+            f"The picture has {width} x {height} = {width * height / 1e6:.1f} million pixels and "
+            f"the limit is {limits.max_pixels / 1e6:.1f}: make it smaller, or raise "
+            "Limits.max_pixels."
+        )
+    if max(width, height) > limits.max_side:
+        raise PhotoTooLargeError(
+            f"The picture is {width} x {height} pixels and a side may have {limits.max_side}: "
+            "make it smaller, or raise Limits.max_side."
+        )
+
+
+def is_deep(data: bytes) -> bool:
+    """Whether an AVIF or HEIC says more than 8 bits per channel in its ``pixi`` box."""
+    at = data[:65536].find(b"pixi")
+    channels = data[at + 8 : at + 9]
+    return at >= 0 and bool(channels) and max(data[at + 9 : at + 9 + channels[0]], default=0) > 8
+
+
+def _check_jpeg(data: bytes) -> None:
+    scan = _first_scan(data)
+    # 0xFF inside a scan is always followed by 0 or a restart marker, so this is the real end.
+    end = data.find(b"\xff\xd9", scan)
+    if end < 0:
+        raise _truncated()
+    if data.count(b"\xff\xda", scan, end) > _MAX_SCANS:
+        raise PhotoDamagedError(f"The JPEG has over {_MAX_SCANS} scans; no camera makes that.")
+
+
+def _first_scan(data: bytes) -> int:
+    """Offset of the first start-of-scan marker, skipping over EXIF and its thumbnail."""
+    at = 2
+    while True:
+        at = data.find(b"\xff", at)
+        if at < 0 or at + 4 > len(data):
+            raise _truncated()
+        marker = data[at + 1]
+        if marker == 0xDA:
+            return at
+        if marker in (0x00, 0x01, 0xFF) or 0xD0 <= marker <= 0xD8:
+            at += 1 if marker == 0xFF else 2
+        elif marker == 0xD9:
+            raise _truncated()
+        else:
+            at += 2 + int(struct.unpack_from(">H", data, at + 2)[0])
+
+
+def _check_png(data: bytes, limits: Limits) -> None:
+    if data[12:16] != b"IHDR":
+        raise PhotoDamagedError("The PNG does not begin with its header: it is damaged.")
+    width, height = struct.unpack_from(">II", data, 16)
+    check_size(width, height, limits)
+    if data.rfind(b"IEND") < 33:
+        raise _truncated()
+
+
+def _check_webp(data: bytes, limits: Limits) -> None:
+    """Pillow sets up the whole canvas on opening a WebP, so its size is read here first."""
+    (length,) = struct.unpack_from("<I", data, 4)
+    if length + 8 > len(data):
+        raise _truncated()
+    kind = data[12:16]
+    if kind == _VP8X:
+        (wide,) = struct.unpack("<I", data[24:27] + b"\0")
+        (high,) = struct.unpack("<I", data[27:30] + b"\0")
+        check_size(wide + 1, high + 1, limits)
+    elif kind == _VP8L:
+        (bits,) = struct.unpack_from("<I", data, 21)
+        check_size((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1, limits)
+    elif kind == _VP8:
+        wide, high = struct.unpack_from("<HH", data, 26)
+        check_size(wide & 0x3FFF, high & 0x3FFF, limits)
+    else:
+        raise PhotoDamagedError("The WebP does not begin with a picture: it is damaged.")
+
+
+def _truncated() -> PhotoDamagedError:
+    return PhotoDamagedError("The picture is truncated: copy or download the file again.")

@@ -1,0 +1,38 @@
+"""How much a picture may ask of this machine before it is decoded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from visagist.errors import InputError
+
+__all__ = ["Limits"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Limits checked against the header, before any pixel is decoded.
+
+    At the defaults a hostile file costs at most about 0.9 GB of memory: the file itself, Pillow's
+    4 bytes per pixel, and 3 or 4 for the array handed out.
+
+    Attributes:
+        max_bytes: size of the file in bytes. 256 MiB holds an uncompressed 16-bit RGB TIFF of
+            44 megapixels; photos from phones are 2 to 30 MiB.
+        max_pixels: width times height. 64 million covers the 48 and 50 megapixel photos of
+            today's phones and stays below Pillow's own warning level of 89.5 million.
+        max_side: longest side in pixels. 30 000 lets panoramas pass and refuses the strips of
+            1 x 64 000 000 that only an attack contains.
+        max_metadata_bytes: size of the EXIF block, of XMP and of the ICC profile, each. Real
+            EXIF is under 64 KiB and CMYK profiles are under 3 MiB.
+    """
+
+    max_bytes: int = 256 * 1024 * 1024
+    max_pixels: int = 64_000_000
+    max_side: int = 30_000
+    max_metadata_bytes: int = 4 * 1024 * 1024
+
+    def __post_init__(self) -> None:
+        for name in ("max_bytes", "max_pixels", "max_side", "max_metadata_bytes"):
+            if getattr(self, name) < 1:
+                raise InputError(f"Limits.{name} must be at least 1, got {getattr(self, name)}.")
