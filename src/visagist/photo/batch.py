@@ -13,14 +13,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from visagist.errors import InputError
+from visagist.errors import InputError, PhotoWriteError
+from visagist.photo.formats import SUFFIXES
 
 __all__ = ["DEFAULT_FOLDER", "Job", "gather", "plan"]
 
-WRITABLE = frozenset({".jpg", ".jpeg", ".png", ".webp", ".avif", ".tif", ".tiff", ".bmp"})
-"""Endings that are kept; anything else becomes a JPEG."""
-READABLE = WRITABLE | {".jpe", ".heic", ".heif", ".gif"}
-"""Endings looked for in folders; a file given by name is tried whatever its ending."""
 DEFAULT_FOLDER = Path("visagist-output")
 
 
@@ -92,15 +89,15 @@ def plan(
         overwrite: whether a single photo's result may be replaced.
 
     Raises:
-        InputError: two photos would share a result, a result would replace a photo, or
-            (``single`` only; a batch skips what is finished) it exists already.
+        InputError: two photos would share a result, or a result would replace a photo.
+        PhotoWriteError: ``single`` only, for a batch skips what is finished: it exists already.
     """
     photos = list(photos)
     if single:
         source = photos[0][0]
         jobs = [Job(source, _single_target(source, output, suffix))]
         if jobs[0].target.exists() and not overwrite:
-            raise InputError(f"{jobs[0].target} exists; give --overwrite or another --output")
+            raise PhotoWriteError(f"{jobs[0].target} exists; give --overwrite or another --output")
     else:
         folder = DEFAULT_FOLDER if output is None else output
         if folder.exists() and not folder.is_dir():
@@ -135,7 +132,7 @@ def _folder(folder: Path, recursive: bool, output: Path | None) -> list[_Found]:
     found = [
         _Found(path, path.relative_to(folder))
         for path in sorted(walk)
-        if path.suffix.lower() in READABLE
+        if path.suffix.lower() in SUFFIXES
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
         and path.is_file()
         and results not in path.resolve().parents
@@ -143,7 +140,7 @@ def _folder(folder: Path, recursive: bool, output: Path | None) -> list[_Found]:
     if not found:
         deeper = "" if recursive else "; --recursive also looks in the folders inside it"
         raise InputError(
-            f"there is no photo in {folder} (looked for {', '.join(sorted(READABLE))}){deeper}"
+            f"there is no photo in {folder} (looked for {', '.join(SUFFIXES)}){deeper}"
         )
     return found
 
@@ -162,16 +159,17 @@ def _single_target(source: Path, output: Path | None, suffix: str) -> Path:
         return source.with_name(beside.name)
     if output.is_dir():
         return output / beside.name
-    if output.suffix.lower() not in WRITABLE:
+    if output.suffix.lower() not in SUFFIXES:
         raise InputError(
-            f"cannot tell the format of {output}; end it in one of {', '.join(sorted(WRITABLE))}, "
+            f"cannot tell the format of {output}; end it in one of {', '.join(SUFFIXES)}, "
             "or make the folder first"
         )
     return output
 
 
 def _kept(name: Path) -> Path:
-    return name if name.suffix.lower() in WRITABLE else name.with_suffix(".jpg")
+    """The name with its ending; a photo whose ending says nothing becomes a JPEG."""
+    return name if name.suffix.lower() in SUFFIXES else name.with_suffix(".jpg")
 
 
 def _nearest(path: Path) -> str:

@@ -1,0 +1,5 @@
+"""``python -m visagist``."""
+
+from visagist.cli import main
+
+main()

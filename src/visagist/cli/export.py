@@ -1,0 +1,42 @@
+"""``visagist export``: from a training run to a model folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from visagist.cli.output import Json, needs_extra, print_json, table
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Turn a training run into a model folder.", no_args_is_help=True)
+
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="Folder that `visagist train` wrote.")]
+Output = Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="The model folder.")]
+
+
+@app.command("makeup")
+def export_makeup(run: Run, output: Output, as_json: Json = False) -> None:
+    """Export the makeup network, compared with torch on fixed inputs."""
+    with needs_extra("train"):
+        from visagist.deploy.export import export_makeup as export
+
+    _show(export(run, output), as_json=as_json)
+
+
+@app.command("mesh")
+def export_mesh(run: Run, output: Output, as_json: Json = False) -> None:
+    """Export the face mesh network, compared with torch on fixed inputs."""
+    with needs_extra("train"):
+        from visagist.deploy.export import export_mesh as export
+
+    _show(export(run, output), as_json=as_json)
+
+
+def _show(report: dict[str, object], *, as_json: bool) -> None:
+    if as_json:
+        print_json(report)
+    else:
+        table((name, str(value)) for name, value in report.items())

@@ -1,0 +1,42 @@
+"""``visagist styles``: what styles there are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from visagist.cli.output import Json, print_json, table
+
+__all__ = ["styles"]
+
+
+def styles(
+    preview: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a sheet with every style here.")
+    ] = None,
+    photo: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Show the styles on this photo instead of a drawn face."),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the sheet.")] = False,
+    as_json: Json = False,
+) -> None:
+    """List the styles, and show them on a sheet."""
+    from visagist.makeup.style import builtin_styles, load_style
+
+    found = [load_style(name) for name in builtin_styles()]
+    if preview is not None:
+        from visagist.makeup.preview import style_sheet
+        from visagist.photo import Photo
+
+        face = Photo.open(photo).pixels if photo is not None else None
+        Photo.from_array(style_sheet(found, face)).save(preview, overwrite=overwrite)
+    if as_json:
+        document = {"styles": [style.model_dump() for style in found]}
+        print_json(document | ({"preview": str(preview)} if preview else {}))
+        return
+    table((style.name, style.description) for style in found)
+    if preview is not None:
+        print(preview)
