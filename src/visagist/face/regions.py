@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 
 from visagist.errors import InputError
 from visagist.face.align import similarity
-from visagist.face.raster import Floats, blur, catmull_rom, fill
+from visagist.face.raster import Floats, catmull_rom, fill, smoothstep
 from visagist.face.topology import (
     FACE_OVAL,
-    LEFT_EYE,
     LIPS_INNER,
     LIPS_OUTER,
     N_POINTS,
@@ -70,10 +69,15 @@ def face_scale(mesh: NDArray[np.floating]) -> float:
 
 
 def outline(
-    mesh: NDArray[np.floating], indices: tuple[int, ...], height: int, width: int
+    mesh: NDArray[np.floating],
+    indices: tuple[int, ...],
+    height: int,
+    width: int,
+    *,
+    feather: float = 0.0,
 ) -> Floats:
     """Coverage (height, width) of the smooth closed curve through mesh points."""
-    return fill(catmull_rom(mesh[list(indices), :2]), height, width)
+    return fill(catmull_rom(mesh[list(indices), :2]), height, width, feather=feather)
 
 
 def region_masks(mesh: NDArray[np.floating], size: int | tuple[int, int]) -> Regions:
@@ -97,23 +101,22 @@ def region_masks(mesh: NDArray[np.floating], size: int | tuple[int, int]) -> Reg
         raise InputError(f"region masks need a positive size, got {height}x{width}.")
     unit = face_scale(mesh)
 
-    def both(indices: tuple[int, ...]) -> Floats:
-        right = outline(mesh, indices, height, width)
-        return np.maximum(right, outline(mesh, mirrored(indices), height, width))
+    def both(indices: tuple[int, ...], feather: float) -> Floats:
+        right = outline(mesh, indices, height, width, feather=feather * unit)
+        left = outline(mesh, mirrored(indices), height, width, feather=feather * unit)
+        return np.maximum(right, left)
 
-    oval = outline(mesh, FACE_OVAL, height, width)
+    oval = outline(mesh, FACE_OVAL, height, width, feather=1.6 * unit)
     mouth = outline(mesh, LIPS_INNER, height, width)
     outer = outline(mesh, LIPS_OUTER, height, width)
-    eyes = np.maximum(
-        outline(mesh, RIGHT_EYE, height, width), outline(mesh, LEFT_EYE, height, width)
-    )
-    brows = blur(both(RIGHT_BROW_OUTLINE), 0.9 * unit)
-    lids = blur(both(RIGHT_LID_OUTLINE), 1.2 * unit)
-    lips = blur(np.clip(outer - mouth, 0.0, 1.0), 0.45 * unit) * (1 - mouth)
-    holes = (1 - blur(eyes, 0.5 * unit)) * (1 - brows) * (1 - blur(both(RIGHT_NOSTRIL), 0.7 * unit))
-    skin = blur(oval, 1.6 * unit) * oval * holes * (1 - eyes)
+    eyes = both(RIGHT_EYE, 0.0)
+    brows = both(RIGHT_BROW_OUTLINE, 0.9)
+    lids = both(RIGHT_LID_OUTLINE, 1.2)
+    lips = outline(mesh, LIPS_OUTER, height, width, feather=0.45 * unit) * (1 - mouth)
+    holes = (1 - both(RIGHT_EYE, 0.5)) * (1 - brows) * (1 - both(RIGHT_NOSTRIL, 0.7))
+    skin = smoothstep(0.4, 1.0, oval) * holes * (1 - eyes)
     skin *= (1 - np.maximum(outer, mouth)) * (1 - lips)
-    masks = (skin, lips, mouth, eyes, brows * (1 - eyes), lids * (1 - eyes) * (1 - brows))
+    masks = (skin, lips, mouth, eyes, brows * (1 - eyes), lids * (1 - eyes) * (1 - brows) * oval)
     return Regions(*(np.clip(m, 0.0, 1.0).astype(np.float32) for m in masks))
 
 

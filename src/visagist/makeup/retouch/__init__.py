@@ -1,0 +1,1 @@
+"""How the retoucher paints: where (geometry, from the mesh) and what (pigments, from the face)."""

@@ -1,0 +1,177 @@
+"""Shapes at the eye: shadow, liner and lashes, in the frame of each eye."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visagist.face.raster import Floats, fill, smoothstep
+from visagist.makeup.retouch.geometry import Eye, Layer, window_of
+from visagist.makeup.style import Eyeliner, Eyeshadow, Lashes
+
+_TILT = 0.16  # rise of the lash line past the outer corner, widths per half width
+
+
+def shadow_layers(eye: Eye, shadow: Eyeshadow, shape: tuple[int, int]) -> dict[str, Layer]:
+    """The four parts of an eyeshadow and the shimmer.
+
+    Returns:
+        ``lid``, ``crease``, ``outer``, ``lower``, ``shimmer``; empty when the eye is out of view.
+    """
+    reach = eye.pixels(np.array([[-1.5, -0.35], [-1.5, 0.8], [2.1, -0.35], [2.1, 0.8]]))
+    x0, y0, x1, y1 = window_of(reach, 1.0, shape)
+    if x1 <= x0 or y1 <= y0:
+        return {}
+    x, y = eye.grid(y0, x0, (y1 - y0, x1 - x0))
+    lash, brow = _line(x, eye.upper, _TILT), _line(x, eye.brow, 0.0)
+    room = np.maximum(brow - lash, np.float32(0.2))
+    v = (y - lash) / room
+    top = 0.3 + 0.75 * shadow.height
+    # Past the outer corner the shadow leans up and out, like the wing of a liner.
+    past = np.maximum(x - np.float32(1.0), np.float32(0.0))
+    start = smoothstep(-0.10, 0.05, v - np.float32(0.35) * past)
+    ends = smoothstep(-1.25, -0.75, x) * smoothstep(1.75, 1.05, x)
+    lid = smoothstep(0.85 * top, 0.40 * top, v) * start * ends
+    crease = np.exp(-(((v - np.float32(0.60 * top)) / np.float32(0.26 * top)) ** 2))
+    crease = crease * smoothstep(-1.05, -0.1, x) * ends * smoothstep(1.0, 0.7, v) * start
+    outer = smoothstep(0.0, 0.95, x) * smoothstep(1.05 * top, 0.25 * top, v) * start * ends
+    centre = np.exp(-((x + np.float32(0.05)) ** 2) / np.float32(0.22))
+    shimmer = centre * np.exp(-(((v - np.float32(0.28 * top)) / np.float32(0.22 * top)) ** 2))
+    below = _line(x, eye.lower, -0.05) - y
+    lower = np.exp(-((np.maximum(below, np.float32(0.0)) / np.float32(0.085)) ** 2))
+    lower = lower * smoothstep(-0.05, 0.01, below) * smoothstep(-1.0, 0.5, x)
+    lower = lower * smoothstep(1.35, 1.0, x)
+    parts = {"lid": lid, "crease": crease, "outer": outer, "lower": lower, "shimmer": shimmer}
+    return {
+        name: Layer(y0, x0, _clean(alpha * np.float32(eye.seen))) for name, alpha in parts.items()
+    }
+
+
+def liner_layer(eye: Eye, liner: Eyeliner, shape: tuple[int, int], unit: float) -> Layer | None:
+    """The upper line with its wing, and the lower line when the style has one."""
+    x = np.linspace(-0.97, 1.0, 40)
+    lash = np.interp(x, *eye.upper.T)
+    profile = 0.30 + 0.70 * np.asarray(smoothstep(-0.9, 0.5, x.astype(np.float32)))
+    thick = liner.thickness * profile
+    feather = liner.smudge * 1.7 * unit
+    shapes = [_upper_line(eye, liner, x, lash, thick)]
+    layers = [_drawn(points, shape, feather) for points in shapes]
+    alpha = _whole(layers, shape)
+    if liner.lower > 0:
+        under = np.interp(x, *eye.lower.T)
+        keep = x > -0.55
+        thin = 0.5 * liner.thickness * np.asarray(smoothstep(-0.6, 0.6, x.astype(np.float32)))
+        ring = np.concatenate(
+            [
+                np.stack([x[keep], under[keep] + 0.01], 1),
+                np.stack([x[keep], (under - 0.012 - thin)[keep]], 1)[::-1],
+            ]
+        )
+        lower = _drawn(eye.pixels(ring), shape, feather + 0.25 * unit)
+        if lower is not None:
+            lower_whole = _whole([lower.times(liner.lower)], shape)
+            if alpha is None:
+                alpha = lower_whole
+            elif lower_whole is not None:
+                alpha = Layer(0, 0, np.maximum(alpha.alpha, lower_whole.alpha))
+    return None if alpha is None else _trimmed(alpha.times(eye.seen))
+
+
+def _upper_line(
+    eye: Eye, liner: Eyeliner, x: NDArray[np.float64], lash: NDArray[np.float64],
+    thick: NDArray[np.float64],
+) -> NDArray[np.float64]:  # fmt: skip
+    """Outline in pixels of the upper line: along the lashes out, over the wing, and back."""
+    wing = liner.wing_length
+    base = np.stack([x, lash - 0.35 * thick], axis=1)
+    if wing <= 0.005:
+        taper = thick * np.asarray(smoothstep(1.02, 0.75, x.astype(np.float32)))
+        crest = np.stack([x, lash + taper + 0.004], axis=1)
+        return eye.pixels(np.concatenate([base, crest[::-1]]))
+    angle = np.radians(liner.wing_angle)
+    corner = np.array([1.0, lash[-1]])
+    tip = corner + np.array([2 * wing * np.cos(angle), wing * np.sin(angle)])
+    inner = x <= 0.62
+    crest = np.stack([x, lash + thick], axis=1)[inner]
+    # The upper edge sags a little from the lid to the tip; a straight one looks stencilled.
+    t = np.linspace(0.0, 1.0, 8)[1:, None]
+    sag = np.array([0.0, -0.12 * wing]) * (t * (1 - t) * 4)
+    edge = crest[-1] * (1 - t) + tip * t + sag
+    under = corner * (1 - t) + tip * t + sag * 0.6
+    return eye.pixels(np.concatenate([base, under, edge[::-1], crest[::-1]]))
+
+
+def lash_layer(eye: Eye, lashes: Lashes, shape: tuple[int, int], unit: float) -> Layer | None:
+    """A darker lash line and a row of tapering strokes, longest towards the outer corner."""
+    # Lashes of a closed eye point down over the cheek; half-way they are seen end on.
+    lift = -0.7 + 1.7 * float(smoothstep(0.05, 0.17, np.float32(eye.openness)))
+    roots = np.linspace(-0.72, 1.0, 11)
+    outline: list[NDArray[np.float64]] = []
+    for x in roots:
+        y = float(np.interp(x, *eye.upper.T))
+        size = lashes.length * (0.45 + 0.55 * float(smoothstep(-0.7, 0.9, np.float32(x))))
+        lean = np.radians(8 + 40 * x)
+        root = np.array([x, y])
+        way = np.array([2 * np.sin(lean), np.cos(lean) * lift]) * size
+        bend = np.array([0.5 * way[0], 0.34 * way[1]])
+        half = np.array([0.022, 0.0])
+        outline += [root - 2 * half, root + bend - half, root + way, root + bend + half]
+        outline.append(root + 2 * half)
+    back = np.linspace(1.0, -0.95, 24)
+    lash = np.interp(back, *eye.upper.T)
+    edge = np.stack([back, lash + 0.022], 1), np.stack([back, lash - 0.02], 1)
+    strokes = _drawn(eye.pixels(np.array(outline + list(edge[1]))), shape, 0.18 * unit)
+    band = _drawn(eye.pixels(np.concatenate([edge[0], edge[1][::-1]])), shape, 0.35 * unit)
+    layers = [strokes, band]
+    if lashes.lower > 0:
+        x = np.linspace(-0.5, 0.95, 20)
+        under = np.interp(x, *eye.lower.T)
+        ring = np.concatenate(
+            [np.stack([x, under + 0.01], 1), np.stack([x, under - 0.022], 1)[::-1]]
+        )
+        low = _drawn(eye.pixels(ring), shape, 0.45 * unit)
+        layers.append(None if low is None else low.times(0.7 * lashes.lower))
+    whole = _whole(layers, shape)
+    return None if whole is None else _trimmed(whole.times(eye.seen))
+
+
+def _line(x: Floats, line: NDArray[np.float64], slope: float) -> Floats:
+    """Height of a polyline above each X; past the outer corner it rises by ``slope``."""
+    height = np.interp(x, line[:, 0], line[:, 1]).astype(np.float32)
+    past = np.maximum(x - np.float32(line[-1, 0]), np.float32(0.0))
+    return height + np.float32(slope) * past
+
+
+def _drawn(points: NDArray[np.float64], shape: tuple[int, int], feather: float) -> Layer | None:
+    x0, y0, x1, y1 = window_of(points, 3 * feather + 1.5, shape)
+    if x1 <= x0 or y1 <= y0:
+        return None
+    return Layer(y0, x0, fill(points - (x0, y0), y1 - y0, x1 - x0, feather=feather))
+
+
+def _whole(layers: list[Layer | None], shape: tuple[int, int]) -> Layer | None:
+    """Layers joined by their maximum on the whole window."""
+    found = [la for la in layers if la is not None]
+    if not found:
+        return None
+    total = np.zeros(shape, np.float32)
+    for la in found:
+        part = total[la.at]
+        np.maximum(part, la.alpha, out=part)
+    return Layer(0, 0, total)
+
+
+def _trimmed(layer: Layer) -> Layer | None:
+    """The layer without its empty margins."""
+    rows, columns = np.any(layer.alpha > 0, 1), np.any(layer.alpha > 0, 0)
+    if not rows.any():
+        return None
+    y0, y1 = int(rows.argmax()), len(rows) - int(rows[::-1].argmax())
+    x0, x1 = int(columns.argmax()), len(columns) - int(columns[::-1].argmax())
+    return Layer(layer.y + y0, layer.x + x0, layer.alpha[y0:y1, x0:x1])
+
+
+def _clean(alpha: NDArray[np.floating]) -> Floats:
+    """Without the invisible tails, so that masks end where the paint does."""
+    out = np.asarray(alpha, np.float32)
+    return np.maximum(out - np.float32(0.004), np.float32(0.0))
