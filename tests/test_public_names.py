@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+import visagist
+
+# Everything that running must not need, blocked as if it were not installed.
+BLOCK = """
+import sys
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {"torch", "onnx", "onnxscript", "safetensors", "cv2", "scipy"}:
+            raise ModuleNotFoundError(f"No module named {name!r} (blocked by the test)", name=name)
+sys.meta_path.insert(0, Block())
+"""
+
+
+def python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", BLOCK + textwrap.dedent(code), *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_public_names() -> None:
+    assert visagist.__all__ == sorted(visagist.__all__)
+    assert set(visagist.__all__) == {
+        "Face",
+        "Makeup",
+        "Photo",
+        "Style",
+        "__version__",
+        "errors",
+        "find_faces",
+        "load_style",
+    }
+    assert dir(visagist) == visagist.__all__
+
+
+@pytest.mark.parametrize("name", visagist.__all__)
+def test_every_public_name_is_there_without_a_training_framework(name: str) -> None:
+    ran = python(f"import visagist; assert visagist.{name} is not None")
+    assert ran.returncode == 0, ran.stderr
+
+
+def test_an_unknown_name() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'Swapper'"):
+        visagist.Swapper  # noqa: B018
+
+
+def test_importing_brings_nothing_heavy() -> None:
+    heavy = "{'numpy', 'PIL', 'onnxruntime', 'pydantic', 'typer', 'rich', 'yaml'}"
+    ran = python(f"import visagist; print(sorted({heavy} & set(sys.modules)))")
+    assert ran.stdout == "[]\n", ran.stderr
+
+
+def test_the_program_starts_without_a_training_framework() -> None:
+    code = "sys.argv[0] = 'visagist'; from visagist.cli import main; main()"
+    ran = python(code, "--help")
+    assert ran.returncode == 0, ran.stderr
+    assert "makeup" in ran.stdout
+    for verb in (("train", "makeup", "r.yaml", "--data", ".", "-o", "."),
+                 ("evaluate", "makeup", "--data", ".")):  # fmt: skip
+        ran = python(code, *verb)
+        assert ran.returncode == 5, ran.stderr
+        assert "visagist[train]" in ran.stderr
+        assert "Traceback" not in ran.stderr
