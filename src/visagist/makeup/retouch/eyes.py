@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visagist.face.raster import Floats, fill, smoothstep
-from visagist.makeup.retouch.geometry import Eye, Layer, window_of
+from visagist.makeup.retouch.geometry import Eye, Layer, union, window_of
 from visagist.makeup.style import Eyeliner, Eyeshadow, Lashes
 
 _TILT = 0.16  # rise of the lash line past the outer corner, widths per half width
@@ -54,27 +54,19 @@ def liner_layer(eye: Eye, liner: Eyeliner, shape: tuple[int, int], unit: float) 
     profile = 0.30 + 0.70 * np.asarray(smoothstep(-0.9, 0.5, x.astype(np.float32)))
     thick = liner.thickness * profile
     feather = liner.smudge * 1.7 * unit
-    shapes = [_upper_line(eye, liner, x, lash, thick)]
-    layers = [_drawn(points, shape, feather) for points in shapes]
-    alpha = _whole(layers, shape)
+    layers = [_drawn(_upper_line(eye, liner, x, lash, thick), shape, feather)]
     if liner.lower > 0:
         under = np.interp(x, *eye.lower.T)
         keep = x > -0.55
         thin = 0.5 * liner.thickness * np.asarray(smoothstep(-0.6, 0.6, x.astype(np.float32)))
-        ring = np.concatenate(
-            [
-                np.stack([x[keep], under[keep] + 0.01], 1),
-                np.stack([x[keep], (under - 0.012 - thin)[keep]], 1)[::-1],
-            ]
+        above = np.stack([x, under + 0.01], axis=1)[keep]
+        below = np.stack([x, under - 0.012 - thin], axis=1)[keep]
+        line = _drawn(
+            eye.pixels(np.concatenate([above, below[::-1]])), shape, feather + 0.25 * unit
         )
-        lower = _drawn(eye.pixels(ring), shape, feather + 0.25 * unit)
-        if lower is not None:
-            lower_whole = _whole([lower.times(liner.lower)], shape)
-            if alpha is None:
-                alpha = lower_whole
-            elif lower_whole is not None:
-                alpha = Layer(0, 0, np.maximum(alpha.alpha, lower_whole.alpha))
-    return None if alpha is None else _trimmed(alpha.times(eye.seen))
+        layers.append(None if line is None else line.times(liner.lower))
+    joined = union([la for la in layers if la is not None], shape)
+    return None if joined is None else joined.times(eye.seen)
 
 
 def _upper_line(
@@ -105,16 +97,17 @@ def lash_layer(eye: Eye, lashes: Lashes, shape: tuple[int, int], unit: float) ->
     """A darker lash line and a row of tapering strokes, longest towards the outer corner."""
     # Lashes of a closed eye point down over the cheek; half-way they are seen end on.
     lift = -0.7 + 1.7 * float(smoothstep(0.05, 0.17, np.float32(eye.openness)))
-    roots = np.linspace(-0.72, 1.0, 11)
+    roots = np.linspace(-0.5, 1.0, 9)
     outline: list[NDArray[np.float64]] = []
     for x in roots:
         y = float(np.interp(x, *eye.upper.T))
-        size = lashes.length * (0.45 + 0.55 * float(smoothstep(-0.7, 0.9, np.float32(x))))
-        lean = np.radians(8 + 40 * x)
+        size = lashes.length * (0.4 + 0.6 * float(smoothstep(-0.6, 0.8, np.float32(x))))
+        lean = np.radians(14 + 40 * x)
         root = np.array([x, y])
         way = np.array([2 * np.sin(lean), np.cos(lean) * lift]) * size
-        bend = np.array([0.5 * way[0], 0.34 * way[1]])
-        half = np.array([0.022, 0.0])
+        # Out first and then up: the curl of a lash.
+        bend = np.array([0.72 * way[0], 0.40 * way[1]])
+        half = np.array([0.02, 0.0])
         outline += [root - 2 * half, root + bend - half, root + way, root + bend + half]
         outline.append(root + 2 * half)
     back = np.linspace(1.0, -0.95, 24)
@@ -122,7 +115,7 @@ def lash_layer(eye: Eye, lashes: Lashes, shape: tuple[int, int], unit: float) ->
     edge = np.stack([back, lash + 0.022], 1), np.stack([back, lash - 0.02], 1)
     strokes = _drawn(eye.pixels(np.array(outline + list(edge[1]))), shape, 0.18 * unit)
     band = _drawn(eye.pixels(np.concatenate([edge[0], edge[1][::-1]])), shape, 0.35 * unit)
-    layers = [strokes, band]
+    layers = [None if strokes is None else strokes.times(0.75), band]
     if lashes.lower > 0:
         x = np.linspace(-0.5, 0.95, 20)
         under = np.interp(x, *eye.lower.T)
@@ -131,8 +124,8 @@ def lash_layer(eye: Eye, lashes: Lashes, shape: tuple[int, int], unit: float) ->
         )
         low = _drawn(eye.pixels(ring), shape, 0.45 * unit)
         layers.append(None if low is None else low.times(0.7 * lashes.lower))
-    whole = _whole(layers, shape)
-    return None if whole is None else _trimmed(whole.times(eye.seen))
+    joined = union([la for la in layers if la is not None], shape)
+    return None if joined is None else joined.times(eye.seen)
 
 
 def _line(x: Floats, line: NDArray[np.float64], slope: float) -> Floats:
@@ -147,28 +140,6 @@ def _drawn(points: NDArray[np.float64], shape: tuple[int, int], feather: float) 
     if x1 <= x0 or y1 <= y0:
         return None
     return Layer(y0, x0, fill(points - (x0, y0), y1 - y0, x1 - x0, feather=feather))
-
-
-def _whole(layers: list[Layer | None], shape: tuple[int, int]) -> Layer | None:
-    """Layers joined by their maximum on the whole window."""
-    found = [la for la in layers if la is not None]
-    if not found:
-        return None
-    total = np.zeros(shape, np.float32)
-    for la in found:
-        part = total[la.at]
-        np.maximum(part, la.alpha, out=part)
-    return Layer(0, 0, total)
-
-
-def _trimmed(layer: Layer) -> Layer | None:
-    """The layer without its empty margins."""
-    rows, columns = np.any(layer.alpha > 0, 1), np.any(layer.alpha > 0, 0)
-    if not rows.any():
-        return None
-    y0, y1 = int(rows.argmax()), len(rows) - int(rows[::-1].argmax())
-    x0, x1 = int(columns.argmax()), len(columns) - int(columns[::-1].argmax())
-    return Layer(layer.y + y0, layer.x + x0, layer.alpha[y0:y1, x0:x1])
 
 
 def _clean(alpha: NDArray[np.floating]) -> Floats:

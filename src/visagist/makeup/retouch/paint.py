@@ -83,8 +83,8 @@ def _foundation(c: Canvas, layer: Layer, product: Foundation, strength: float) -
 def _brows(c: Canvas, layer: Layer, brows: Brows, strength: float) -> None:
     """Tint the hairs and fill the gaps between them."""
     at = layer.at
-    near = smoothstep(0.05, 0.4, blur(c.near, 3.0 * c.unit))
-    alpha = layer.alpha * near[at] * np.float32(strength)
+    near = smoothstep(0.05, 0.4, blur(c.near[at], 3.0 * c.unit))
+    alpha = layer.alpha * near * np.float32(strength)
     here = c.lab[at]
     pigment = lab_of(brows.colour)
     aim = np.float32(pigment[0] * min(c.light, 1.0))

@@ -7,6 +7,7 @@ it lies on and moves its colour towards the pigment's, so that shading, pores an
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +20,10 @@ from visagist.photo.colour import rgb_to_lab
 REFERENCE = (66.0, 14.0, 18.0)  # Lab of the skin on which a style's colours are specified
 _WHITE = 88.0  # L of the lightest part of a well exposed face
 
-# Points on bare skin: cheeks, forehead, nose, chin.
+# Points on bare skin: cheeks, below the eyes, forehead, temples and nose. None where beards grow.
 _SAMPLES = (
-    50, 101, 118, 117, 123, 205, 36, 187, 280, 330, 347, 346, 352, 425, 266, 411,
-    9, 151, 108, 337, 69, 299, 5, 195, 197, 199,
+    50, 101, 118, 117, 123, 205, 36, 116, 111, 229, 230, 280, 330, 347, 346, 352, 425, 266, 345,
+    340, 449, 450, 9, 151, 108, 337, 69, 299, 104, 333, 67, 297, 5, 195, 197, 4, 142, 371,
 )  # fmt: skip
 
 
@@ -61,55 +62,90 @@ def canvas(pixels: NDArray[np.uint8], made: Plan) -> Canvas:
     base = rgb_to_lab(pixels)
     unit = made.unit
     low = blur(base, 1.3 * unit)
-    samples = _sample(low, made.mesh[list(_SAMPLES)])
-    centre = np.median(samples, 0)
-    # Samples on hair or a beard are outliers: the second median leaves them out.
-    spread = np.maximum(1.4826 * np.median(np.abs(samples - centre), 0), (4.0, 2.0, 2.5))
-    inliers = samples[(np.abs(samples - centre) < 2.5 * spread).all(1)]
-    skin = np.median(inliers, 0) if len(inliers) else centre
+    skin, expected, spread = _skin_model(low, made.mesh)
     face = made.regions.skin[::2, ::2] > 0.5
     lightness = base[::2, ::2, 0][face]
     white = float(np.percentile(lightness, 98)) if lightness.size else float(skin[0])
     light = float(np.clip(0.55 * skin[0] / REFERENCE[0] + 0.45 * white / _WHITE, 0.3, 1.1))
-    gate = blur(_skin_likelihood(low, skin, spread), 0.8 * unit)
-    near = smoothstep(0.15, 0.5, blur(gate, 2.6 * unit))
-    gate = smoothstep(0.2, 0.8, gate)
+    likely = blur(_skin_likelihood(low, skin, expected, spread), 0.8 * unit)
+    gate = smoothstep(0.1, 0.65, likely)
+    near = smoothstep(0.08, 0.4, blur(likely, 3.0 * unit))
     return Canvas(base.copy(), base, low, skin.astype(np.float32), light, gate, near, unit)
 
 
-def _sample(image: Floats, points: NDArray[np.floating]) -> NDArray[np.float64]:
-    height, width = image.shape[:2]
+def _skin_model(
+    low: Floats, mesh: NDArray[np.float32]
+) -> tuple[NDArray[np.float64], Floats, NDArray[np.float64]]:
+    """The skin of this face: its Lab, how that varies over the face, and how widely.
+
+    Light from one side makes skin brighter there and may tint it, so each channel is a plane over
+    the picture. Samples that fall on hair or glasses are outliers and are weighted away.
+
+    Returns:
+        Median Lab (3,); the expected Lab at each pixel (h, w, 3); the spread around it (3,).
+    """
+    height, width = low.shape[:2]
+    points = mesh[list(_SAMPLES)].astype(np.float64)
     x = np.clip(points[:, 0].astype(int), 0, width - 1)
     y = np.clip(points[:, 1].astype(int), 0, height - 1)
-    return image[y, x].astype(np.float64)
+    samples = low[y, x].astype(np.float64)
+    centre, extent = points.mean(0), np.maximum(points.std(0), 1.0)
+    # Plane coordinates stop at two deviations: a plane says nothing far from its samples.
+    design = np.concatenate([(points - centre) / extent, np.ones((len(points), 1))], axis=1)
+    gap = samples - np.median(samples, 0)
+    weight = np.ones(len(points))
+    floor = np.array([4.0, 2.5, 3.0])
+    damping = np.diag([3.0, 3.0, 1e-6])
+    coefficients = np.zeros((3, 3))
+    for _ in range(4):
+        spread = np.maximum(1.4826 * np.median(np.abs(gap), 0), floor)
+        weight = 1.0 / (1.0 + ((gap / (2.0 * spread)) ** 2).sum(1) ** 2)
+        weighted = design * weight[:, None]
+        coefficients = np.linalg.solve(design.T @ weighted + damping, weighted.T @ samples)
+        gap = samples - design @ coefficients
+    spread = np.maximum(1.4826 * np.median(np.abs(gap), 0), floor)
+    skin = coefficients[2]
+    across = np.clip((np.arange(width) + 0.5 - centre[0]) / extent[0], -2.0, 2.0)
+    down = np.clip((np.arange(height) + 0.5 - centre[1]) / extent[1], -2.0, 2.0)
+    expected = across[None, :, None] * coefficients[0] + down[:, None, None] * coefficients[1]
+    expected = (expected + skin).astype(np.float32)
+    lightness = float(max(skin[0], 6.0))
+    np.clip(expected[..., 0], 0.4 * lightness, 1.35 * lightness, out=expected[..., 0])
+    return skin, expected, spread
 
 
-def _skin_likelihood(low: Floats, skin: NDArray[np.float64], spread: NDArray[np.float64]) -> Floats:
+def _skin_likelihood(
+    low: Floats, skin: NDArray[np.float64], expected: Floats, spread: NDArray[np.float64]
+) -> Floats:
     """0..1 for each pixel: does its colour fit this face's own skin under more or less light?
 
-    Shade scales a, b with L (the same surface in less light), so both are compared after that
-    scaling; a lid in shadow passes while hair of the same darkness but less colour does not.
+    Shade takes colour away with lightness (the same surface in less light), so a and b are
+    compared after undoing part of that; a lid in shadow passes, hair of the same darkness but less
+    colour does not.
     """
     lightness = np.maximum(low[..., 0], np.float32(1.0))
-    reference = np.float32(max(float(skin[0]), 8.0))
-    shade = np.clip(reference / lightness, np.float32(0.75), np.float32(2.2))
-    sa = np.float32(np.clip(1.6 * spread[1], 6.0, 11.0))
-    sb = np.float32(np.clip(1.6 * spread[2], 7.0, 12.0))
-    da = (low[..., 1] * shade - np.float32(skin[1])) / sa
-    db = (low[..., 2] * shade - np.float32(skin[2])) / sb
+    reference = np.maximum(expected[..., 0], np.float32(6.0))
+    shade = np.clip(reference / lightness, np.float32(0.8), np.float32(2.5)) ** np.float32(0.6)
+    sa = np.float32(np.clip(2.0 * spread[1], 8.0, 14.0))
+    sb = np.float32(np.clip(2.0 * spread[2], 9.0, 15.0))
+    da = (low[..., 1] * shade - expected[..., 1]) / sa
+    db = (low[..., 2] * shade - expected[..., 2]) / sb
     # Redder than the skin is still skin (lids, cheeks, lips): forgive half of it.
     da = np.where(da > 0, da * np.float32(0.5), da)
     distance = da * da + db * db
-    chroma = np.exp(np.float32(-0.5) * np.maximum(distance - np.float32(1.0), np.float32(0.0)))
-    dark = smoothstep(0.28, 0.55, low[..., 0] / reference)
-    bright = smoothstep(reference + 42.0, reference + 26.0, low[..., 0])
+    chroma = np.exp(np.float32(-0.6) * np.maximum(distance - np.float32(1.2), np.float32(0.0)))
+    dark = smoothstep(0.22, 0.45, lightness / reference)
+    bright = smoothstep(46.0, 28.0, low[..., 0] - reference)
     return chroma * dark * bright
 
 
+@lru_cache(maxsize=512)
 def lab_of(colour: str) -> Floats:
-    """Lab of ``#rrggbb``, (3,) float32."""
+    """Lab of ``#rrggbb``, (3,) float32, read only."""
     rgb = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)], np.uint8)
-    return rgb_to_lab(rgb[None])[0]
+    lab = rgb_to_lab(rgb[None])[0]
+    lab.setflags(write=False)
+    return lab
 
 
 def powder(c: Canvas, layer: Layer, colour: str, strength: float, gate: Floats) -> None:
@@ -125,14 +161,15 @@ def powder(c: Canvas, layer: Layer, colour: str, strength: float, gate: Floats) 
     depth = float(np.clip(c.skin[0] / REFERENCE[0], 0.25, 1.15))
     ratio = float(np.clip(pigment[0] / REFERENCE[0], 0.12, 1.5))
     if ratio < 1:
-        ratio = ratio ** (0.45 + 0.55 * min(depth, 1.0))
+        ratio = ratio ** (0.6 + 0.4 * min(depth, 1.0))
     richness = float(np.clip(depth**0.5, 0.62, 1.05))
     target = pigment[1:] * richness + (c.skin[1:] - richness * np.float32(REFERENCE[1:])) * 0.35
     here = c.lab[at]
     shade = np.clip(here[..., :1] / max(float(c.skin[0]), 8.0), 0.35, 1.15) ** np.float32(0.6)
     change = np.empty_like(here)
     change[..., :1] = here[..., :1] * np.float32(ratio - 1)
-    change[..., 1:] = target.astype(np.float32) * shade - _soft_colour(c, here, at)
+    vivid = np.float32(1.0 + 0.9 * max(0.0, 1.0 - depth))
+    change[..., 1:] = (target.astype(np.float32) * shade - _soft_colour(c, here, at)) * vivid
     here += alpha * change
 
 

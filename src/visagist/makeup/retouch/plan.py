@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visagist.face.raster import Floats, smoothstep
-from visagist.face.regions import Regions, face_scale, region_masks
+from visagist.face.regions import RIGHT_BROW_OUTLINE, Regions, face_scale, mirrored, region_masks
 from visagist.makeup.retouch.eyes import lash_layer, liner_layer, shadow_layers
 from visagist.makeup.retouch.geometry import Layer, blob, eye_frame, pair, union, window_of
 from visagist.makeup.style import Blush, Style
@@ -146,7 +146,12 @@ def _blush(made: Plan, blush: Blush) -> list[Layer]:
 def _eyes(made: Plan, style: Style) -> None:
     layers = made.layers
     if style.brows.strength > 0:
-        layers["brows"] = [Layer(0, 0, made.regions.brows)]
+        layers["brows"] = [
+            Layer(y0, x0, made.regions.brows[y0:y1, x0:x1])
+            for outline in (RIGHT_BROW_OUTLINE, mirrored(RIGHT_BROW_OUTLINE))
+            for x0, y0, x1, y1 in (window_of(made.mesh[list(outline)], 5 * made.unit, made.shape),)
+            if x1 > x0 and y1 > y0
+        ]
     for left in (False, True):
         eye = eye_frame(made.mesh, made.unit, left=left)
         if eye is None:
