@@ -70,7 +70,7 @@ class Decoded:
         alpha: uint8 ``(H, W)``, 255 opaque; None where the file has none.
         format: name of the format.
         icc: ICC profile that belongs on a saved file, or None.
-        exif: EXIF as a TIFF block, orientation as found, or None.
+        exif: EXIF as a TIFF block, orientation 1, no thumbnail, location included; or None.
         xmp: XMP packet, or None.
         warnings: one sentence for each thing that was changed or left out.
     """
@@ -161,13 +161,16 @@ def _decode_opened(
     if turn is not None:
         plain = plain.map(lambda part: part.transpose(turn))
     srgb, own, icc = _to_srgb(plain, _icc(image, limits, notes), notes)
+    kept = exif_block.clean(exif, keep_gps=True)
+    if exif is not None and kept is None:
+        notes.append("The EXIF block is damaged: it is left out of saved files.")
     return Decoded(
         pixels=_array(srgb),
         own=None if own is None else _array(own),
         alpha=None if plain.alpha is None else _array(plain.alpha),
         format=entry.name,
         icc=icc,
-        exif=exif,
+        exif=kept,
         xmp=_xmp(image, limits, notes),
         warnings=tuple(notes),
     )

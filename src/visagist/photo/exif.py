@@ -133,8 +133,7 @@ def _drop_thumbnail(out: bytearray, first: int) -> None:
     tags = {entry.tag: entry.value for entry in _entries(out, second)}
     start, length = tags.get(0x0201, 0), tags.get(0x0202, 0)
     if start and length:
-        _check_apart(out, start, length, first)
-        _blank(out, start, length)
+        _blank(out, start, length, first)
 
 
 def _drop_gps(out: bytearray, directory: int) -> None:
@@ -144,11 +143,9 @@ def _drop_gps(out: bytearray, directory: int) -> None:
         for entry in list(_entries(out, gps)):
             unit = _UNIT_BYTES[entry.kind] if entry.kind < len(_UNIT_BYTES) else 0
             if unit * entry.count > 4:
-                _check_apart(out, entry.value, unit * entry.count, directory)
-                _blank(out, entry.value, unit * entry.count)
+                _blank(out, entry.value, unit * entry.count, directory)
         length = _next_at(out, gps) + 4 - gps
-        _check_apart(out, gps, length, directory)
-        _blank(out, gps, length)
+        _blank(out, gps, length, directory)
         _remove_entry(out, directory, found[0].at)
 
 
@@ -168,12 +165,15 @@ def _has_gps(out: bytearray, order: str) -> bool:
     return any(e.tag == _GPS_IFD for d in directories for e in _entries(out, d))
 
 
-def _check_apart(out: bytearray, start: int, length: int, directory: int) -> None:
-    """Refuse ranges that lie outside the block or over the header or a directory in use."""
+def _blank(out: bytearray, start: int, length: int, directory: int) -> None:
+    """Zero a range as far as it lies inside the block.
+
+    Raises:
+        _UnusualError: it lies over the header or over the directory that is still in use.
+    """
     end = start + length
-    if start < 8 or end > len(out) or not (end <= directory or start >= _next_at(out, directory)):
+    if start < 8 or not (end <= directory or start >= _next_at(out, directory) + 4):
         raise _UnusualError
-
-
-def _blank(out: bytearray, start: int, length: int) -> None:
-    out[start : start + length] = bytes(length)
+    end = min(end, len(out))
+    if start < end:
+        out[start:end] = bytes(end - start)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import struct
 
 from visagist.errors import PhotoDamagedError, PhotoTooLargeError
+from visagist.photo.directories import check_directories
+from visagist.photo.exif import PREFIX
 from visagist.photo.formats import Format
 from visagist.photo.limits import Limits
 
@@ -28,11 +30,13 @@ def check_header(data: bytes, entry: Format, limits: Limits) -> None:
     """
     try:
         if entry.name == "JPEG":
-            _check_jpeg(data)
+            _check_jpeg(data, limits)
         elif entry.name == "PNG":
             _check_png(data, limits)
         elif entry.name == "WebP":
             _check_webp(data, limits)
+        elif entry.name == "TIFF":
+            check_directories(data, limits)
     except struct.error as error:
         raise _truncated() from error
 
@@ -66,8 +70,10 @@ def is_deep(data: bytes) -> bool:
     return at >= 0 and bool(channels) and max(data[at + 9 : at + 9 + channels[0]], default=0) > 8
 
 
-def _check_jpeg(data: bytes) -> None:
-    scan = _first_scan(data)
+def _check_jpeg(data: bytes, limits: Limits) -> None:
+    scan, blocks = _before_first_scan(data)
+    for block in blocks:
+        check_directories(block, limits)
     # 0xFF inside a scan is always followed by 0 or a restart marker, so this is the real end.
     end = data.find(b"\xff\xd9", scan)
     if end < 0:
@@ -76,22 +82,28 @@ def _check_jpeg(data: bytes) -> None:
         raise PhotoDamagedError(f"The JPEG has over {_MAX_SCANS} scans; no camera makes that.")
 
 
-def _first_scan(data: bytes) -> int:
-    """Offset of the first start-of-scan marker, skipping over EXIF and its thumbnail."""
-    at = 2
+def _before_first_scan(data: bytes) -> tuple[int, list[bytes]]:
+    """Offset of the first start-of-scan marker, and the TIFF blocks (EXIF, MPF) before it."""
+    at, exif = 2, b""
+    others: list[bytes] = []
     while True:
         at = data.find(b"\xff", at)
         if at < 0 or at + 4 > len(data):
             raise _truncated()
         marker = data[at + 1]
         if marker == 0xDA:
-            return at
+            return at, [block for block in (exif, *others) if block]
         if marker in (0x00, 0x01, 0xFF) or 0xD0 <= marker <= 0xD8:
             at += 1 if marker == 0xFF else 2
-        elif marker == 0xD9:
+            continue
+        if marker == 0xD9:
             raise _truncated()
-        else:
-            at += 2 + int(struct.unpack_from(">H", data, at + 2)[0])
+        end = at + 2 + int(struct.unpack_from(">H", data, at + 2)[0])
+        if marker == 0xE1 and data[at + 4 : at + 10] == PREFIX:
+            exif += data[at + 10 : end]  # Pillow joins several EXIF segments into one block
+        elif marker == 0xE2 and data[at + 4 : at + 8] == b"MPF\0":
+            others.append(data[at + 8 : end])
+        at = end
 
 
 def _check_png(data: bytes, limits: Limits) -> None:

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from visagist.errors import InputError
 from visagist.photo.decode import Decoded, decode
 from visagist.photo.encode import Content, Encoding, Subsampling, encode
-from visagist.photo.exif import clean
 from visagist.photo.files import read_bytes, write_atomically
 from visagist.photo.formats import for_suffix, named
 from visagist.photo.limits import Limits
@@ -199,7 +198,7 @@ class Photo:
             alpha=found.alpha,
             format=found.format,
             icc=found.icc,
-            exif=clean(found.exif, keep_gps=True),
+            exif=found.exif,
             xmp=found.xmp,
             source=path,
             warnings=found.warnings,
