@@ -107,17 +107,17 @@ def _lips(c: Canvas, layer: Layer, shine: list[Layer], lips: Lips, strength: flo
     alpha = layer.alpha * gate * np.float32(strength)
     pigment = lab_of(lips.colour)
     aim = float(pigment[0]) * c.light
-    ratio = base[..., 0] / max(float(own[0]), 6.0)
-    ratio = np.clip(_finish(ratio, lips.finish), 0.2, 2.6)
+    ratio, sheen = _relief(c, layer, float(own[0]))
+    ratio = np.clip(ratio * _finish(sheen, lips.finish), 0.2, 2.6)
     covered = np.minimum(np.float32(aim) * ratio, np.float32(97.0))
     opacity = np.float32(lips.opacity)
     here[..., 0] += alpha * opacity * (covered - here[..., 0])
     # A highlight is light that never reached the pigment: it keeps its own colour.
-    shiny = smoothstep(1.35, 1.9, ratio)
-    rich = np.clip(covered / max(aim, 4.0), 0.35, 1.15) ** np.float32(0.7)
-    cast = (c.skin[1:] - np.float32([14.0, 18.0])) * np.float32(0.25)
+    shiny = smoothstep(1.15, 1.6, sheen) * smoothstep(25.0, 55.0, base[..., 0])
+    rich = np.clip(ratio, 0.35, 1.15) ** np.float32(0.7)
+    cast = (c.skin[1:] - np.array([14.0, 18.0], np.float32)) * np.float32(0.25)
     target = (pigment[1:] * np.float32(c.light**0.6) + cast) * rich[..., None]
-    tint = alpha * (np.float32(0.6) + np.float32(0.4) * opacity) * (1 - np.float32(0.75) * shiny)
+    tint = alpha * (np.float32(0.6) + np.float32(0.4) * opacity) * (1 - np.float32(0.7) * shiny)
     here[..., 1:] += tint[..., None] * (target - here[..., 1:])
     if lips.liner.strength > 0:
         rim = _rim(layer.alpha, (0.6 + 1.6 * lips.liner.width) * c.unit)
@@ -130,11 +130,25 @@ def _lips(c: Canvas, layer: Layer, shine: list[Layer], lips: Lips, strength: flo
             c.lab[spot.at][..., 0] += glow
 
 
+def _relief(c: Canvas, layer: Layer, own: float) -> tuple[Floats, Floats]:
+    """Light and dark of the lips: the broad part against their median, and the fine part.
+
+    The broad part is half shading, which stays, and half the lips' own uneven colour (a lighter
+    lower lip), which lipstick covers: its square root is kept.
+    """
+    lightness = np.maximum(c.base[layer.at][..., 0], np.float32(1.0))
+    weight = layer.alpha + np.float32(1e-3)
+    both = blur(np.stack([lightness * weight, weight], axis=2), 3.0 * c.unit)
+    local = both[..., 0] / both[..., 1]
+    broad = np.sqrt(np.clip(local / np.float32(max(own, 6.0)), 0.15, 4.0))
+    return broad, lightness / local
+
+
 def _finish(ratio: Floats, finish: str) -> Floats:
-    """How a finish changes the lips' lightness against their median."""
+    """How a finish changes the fine light and dark of the lips."""
     above = np.maximum(ratio - np.float32(1.0), np.float32(0.0))
     below = np.minimum(ratio, np.float32(1.0))
-    gain = {"matte": 0.45, "satin": 0.95, "gloss": 1.35}[finish]
+    gain = {"matte": 0.5, "satin": 1.0, "gloss": 1.4}[finish]
     return below + np.float32(gain) * above
 
 

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visagist.face.raster import Floats, smoothstep
-from visagist.face.regions import RIGHT_BROW_OUTLINE, Regions, face_scale, mirrored, region_masks
+from visagist.face.regions import RIGHT_BROW_OUTLINE, Regions, face_scale, mirrored, outline, region_masks
+from visagist.face.topology import FACE_OVAL
 from visagist.makeup.retouch.eyes import lash_layer, liner_layer, shadow_layers
 from visagist.makeup.retouch.geometry import Layer, blob, eye_frame, pair, union, window_of
 from visagist.makeup.style import Blush, Style
@@ -101,7 +102,9 @@ def _skin(made: Plan, style: Style) -> None:
     mesh, unit, shape, layers = made.mesh, made.unit, made.shape, made.layers
     skin = np.maximum(made.regions.skin, made.regions.lids * np.float32(0.8))
     if style.foundation.strength > 0:
-        layers["foundation"] = [Layer(0, 0, skin)]
+        # Foundation is blended out towards hairline and jaw, where its edge would show.
+        edge = outline(mesh, FACE_OVAL, *shape, feather=7.0 * unit)
+        layers["foundation"] = [Layer(0, 0, skin * smoothstep(0.45, 0.98, edge))]
 
     def on_skin(parts: list[Layer]) -> list[Layer]:
         joined = union(parts, shape)
@@ -139,7 +142,7 @@ def _blush(made: Plan, blush: Blush) -> list[Layer]:
             made.mesh, made.unit, made.shape, centre=(128.0, 138.0),
             radii=(34.0 * blush.size, 13.0 * blush.size),
         )  # fmt: skip
-        parts += [] if nose is None else [nose.times(0.7)]
+        parts += [] if nose is None else [nose.times(0.45)]
     return parts
 
 
