@@ -59,5 +59,5 @@ $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	@touch $@ $(VENV)/.run
 
 $(PHOTO): | $(BIN)/python
-	$(PIP) --no-deps --only-binary :all: --target $(VENV)/demo-photo scikit-image==0.26.0
+	$(PIP) --no-deps --no-compile --only-binary :all: --target $(VENV)/demo-photo scikit-image==0.26.0
 	@touch $@
