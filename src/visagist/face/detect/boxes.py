@@ -56,13 +56,25 @@ def suppress(
         Indices of the boxes kept, best score first; equal scores keep their order.
     """
     order = np.argsort(-scores, kind="stable")
+    low, high = boxes[order, 0:2], boxes[order, 2:4]
+    areas = area(boxes)[order]
+    alive = np.ones(len(order), bool)
     kept: list[int] = []
-    while order.size and (keep_at_most is None or len(kept) < keep_at_most):
-        best, order = int(order[0]), order[1:]
+    for best in range(len(order)):
+        if not alive[best]:
+            continue
         kept.append(best)
-        shared = overlap(boxes[best], boxes[order], over_smaller=over_smaller)
-        order = order[shared <= limit]
-    return np.array(kept, np.intp)
+        if keep_at_most is not None and len(kept) >= keep_at_most:
+            break
+        rest = slice(best + 1, None)
+        sides = np.maximum(np.minimum(high[best], high[rest]) - np.maximum(low[best], low[rest]), 0)
+        shared = sides[:, 0] * sides[:, 1]
+        if over_smaller:
+            whole = np.minimum(areas[best], areas[rest])
+        else:
+            whole = areas[best] + areas[rest] - shared
+        alive[rest] &= shared <= limit * np.maximum(whole, 1e-9)
+    return order[np.array(kept, np.intp)]
 
 
 def squared(boxes: FloatArray) -> FloatArray:

@@ -28,6 +28,8 @@ _STRIDE = 2  # step between its windows
 _STEP = 0.709  # sqrt(1/2): the area halves from one pyramid level to the next
 _LEAST_FACE = 20.0  # pixels of the photo: smaller ones are noise to a 12-pixel window
 _DETAIL = 2.0  # crops for R-Net and O-Net come from a copy this many times finer than P-Net's
+_GROUP = 0.15  # share of the longer side: with no face wider than this, search again for small ones
+_CROSS = 0.6  # overlap above which candidates of different levels are one
 _AT_MOST = (400, 96)  # candidates that go on to R-Net and O-Net: bounds the time on busy textures
 
 
@@ -42,8 +44,8 @@ class MtcnnDetector:
     def __init__(
         self,
         *,
-        smallest: float = 0.04,
-        smallest_retry: float | None = 0.015,
+        smallest: float = 0.06,
+        smallest_again: float | None = 0.02,
         thresholds: tuple[float, float, float] = (0.6, 0.7, 0.85),
         threads: int = 1,
         weights: Path | None = None,
@@ -53,8 +55,9 @@ class MtcnnDetector:
         Args:
             smallest: smallest face searched for, as a share of the photo's longer side. The time
                 grows with its inverse square.
-            smallest_retry: the same for a second, slower search that runs only when the first
-                finds nothing; ``None`` switches it off.
+            smallest_again: the same for a second, slower search that runs only when the first
+                finds nothing, or nothing wider than ``0.15`` of the longer side, which means a
+                group or a distant person; ``None`` switches it off.
             thresholds: least face probability (0..1) after P-Net, R-Net and O-Net.
             threads: ONNX Runtime threads per network.
             weights: folder with the three ONNX files; by default the installed package's.
@@ -64,14 +67,14 @@ class MtcnnDetector:
             ModelMissingError: the weights are not installed.
             ModelDamagedError: the weights are not the tested ones.
         """
-        for share in (smallest, 1.0 if smallest_retry is None else smallest_retry):
+        for share in (smallest, 1.0 if smallest_again is None else smallest_again):
             if not 0 < share <= 1:
                 raise InputError(f"the smallest face is a share of the photo (0..1], not {share}")
         # imported here because ONNX Runtime takes a tenth of a second to import
         from visagist.runtime.session import make_session  # noqa: PLC0415
 
         self.smallest = smallest
-        self.smallest_retry = smallest_retry
+        self.smallest_again = smallest_again
         self.thresholds = thresholds
         data = load_weights(weights)
         self._pnet = make_session(data["pnet"], threads=threads)
@@ -86,8 +89,12 @@ class MtcnnDetector:
         """
         check_pixels(pixels)
         found = self._search(pixels, self.smallest)
-        if not found and self.smallest_retry is not None and self.smallest_retry < self.smallest:
-            found = self._search(pixels, self.smallest_retry)
+        again = self.smallest_again
+        if again is None or again >= self.smallest:
+            return found
+        widest = max((d.box[2] - d.box[0] for d in found), default=0.0)
+        if widest < _GROUP * max(pixels.shape[:2]):
+            return self._search(pixels, again)
         return found
 
     def _search(self, pixels: NDArray[np.uint8], smallest: float) -> list[Detection]:
@@ -119,7 +126,7 @@ class MtcnnDetector:
             found_scores.append(scores)
             scale *= _STEP
         boxes, scores = np.concatenate(found_boxes), np.concatenate(found_scores)
-        kept = suppress(boxes, scores, 0.7, keep_at_most=_AT_MOST[0])
+        kept = suppress(boxes, scores, _CROSS, keep_at_most=_AT_MOST[0])
         return squared(boxes[kept])
 
     def _propose_at(self, ladder: Ladder, scale: float) -> tuple[FloatArray, FloatArray]:
@@ -167,4 +174,7 @@ class MtcnnDetector:
 
 def _normalised(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     """0..255 to about -1..1, as the networks were trained."""
-    return (pixels.astype(np.float32) - np.float32(127.5)) * np.float32(1 / 128)
+    tensor = pixels.astype(np.float32)
+    tensor -= np.float32(127.5)
+    tensor *= np.float32(1 / 128)
+    return tensor
