@@ -18,6 +18,7 @@ __all__ = ["check_directories"]
 _UNIT_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 _UNIT_BYTES |= {16: 8, 17: 8, 18: 8}  # BigTIFF
 _BELOW = frozenset({330, 0x8769, 0x8825, 0xA005})  # entries that point to directories Pillow reads
+_SIDES = (256, 257)  # ImageWidth, ImageLength
 _TILE_SIDES = frozenset({322, 323})
 _MAX_ENTRIES = 4096  # in all directories together; real files have under 300
 _MAX_TILE = 4096  # pixels; common tiles have 64 to 1024 a side
@@ -31,10 +32,13 @@ class _Layout(NamedTuple):
     offset: struct.Struct
 
 
-def check_directories(block: bytes, limits: Limits) -> None:
+def check_directories(block: bytes, limits: Limits) -> tuple[int, int]:
     """Refuse a TIFF or EXIF block whose values add up to much more than the block itself.
 
     Offsets outside the block are left to the reader, which skips or reports them.
+
+    Returns:
+        width and height in pixels as the first directory has them; 1 where it does not.
 
     Raises:
         PhotoDamagedError: overlapping values or too many entries.
@@ -42,6 +46,7 @@ def check_directories(block: bytes, limits: Limits) -> None:
     """
     layout, first = _layout(block)
     ahead, seen = [first], set[int]()
+    sides: dict[int, int] = {}
     total = entries = 0
     while ahead:
         directory = ahead.pop()
@@ -55,8 +60,11 @@ def check_directories(block: bytes, limits: Limits) -> None:
                 raise PhotoDamagedError("The directory of the picture makes no sense.")
             if tag in _BELOW and count == 1:
                 ahead.append(value)
+            if tag in _SIDES and directory == first:
+                sides[tag] = value
             if tag in _TILE_SIDES and value > min(_MAX_TILE, limits.max_side):
                 raise PhotoTooLargeError(f"The TIFF has tiles of {value} pixels: save it untiled.")
+    return sides.get(_SIDES[0], 1), sides.get(_SIDES[1], 1)
 
 
 def _layout(block: bytes) -> tuple[_Layout, int]:

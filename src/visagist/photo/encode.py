@@ -130,6 +130,9 @@ def _metadata(content: Content, entry: Format, *, keep_gps: bool) -> dict[str, A
     exif = exif_block.clean(content.exif, keep_gps=keep_gps)
     if exif is not None and len(exif) + len(exif_block.PREFIX) <= longest:
         found["exif"] = exif_block.PREFIX + exif
+        if entry.name == "TIFF":
+            # Pillow's compressing writer fails on EXIF directories, its plain one does not.
+            found["compression"] = None
     if keep_gps and content.xmp is not None and len(content.xmp) + 29 <= longest:
         found |= _xmp(_upright(content.xmp), entry)
     return found

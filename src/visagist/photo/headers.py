@@ -18,6 +18,8 @@ __all__ = ["check_header", "check_size", "is_deep"]
 # Progressive JPEGs have about 10 scans. Each scan visits every block again, so thousands of them
 # in a small file keep a decoder busy for hours.
 _MAX_SCANS = 100
+# Markers that begin a frame and carry its size: 0xC0 to 0xCF but for tables (DHT, JPG, DAC).
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _VP8X, _VP8L, _VP8 = b"VP8X", b"VP8L", b"VP8 "
 
 
@@ -35,8 +37,11 @@ def check_header(data: bytes, entry: Format, limits: Limits) -> None:
             _check_png(data, limits)
         elif entry.name == "WebP":
             _check_webp(data, limits)
+        elif entry.name == "BMP":
+            _check_bmp(data, limits)
         elif entry.name == "TIFF":
-            check_directories(data, limits)
+            width, height = check_directories(data, limits)
+            check_size(width, height, limits)
     except struct.error as error:
         raise _truncated() from error
 
@@ -71,7 +76,7 @@ def is_deep(data: bytes) -> bool:
 
 
 def _check_jpeg(data: bytes, limits: Limits) -> None:
-    scan, blocks = _before_first_scan(data)
+    scan, blocks = _before_first_scan(data, limits)
     for block in blocks:
         check_directories(block, limits)
     # 0xFF inside a scan is always followed by 0 or a restart marker, so this is the real end.
@@ -82,8 +87,8 @@ def _check_jpeg(data: bytes, limits: Limits) -> None:
         raise PhotoDamagedError(f"The JPEG has over {_MAX_SCANS} scans; no camera makes that.")
 
 
-def _before_first_scan(data: bytes) -> tuple[int, list[bytes]]:
-    """Offset of the first start-of-scan marker, and the TIFF blocks (EXIF, MPF) before it."""
+def _before_first_scan(data: bytes, limits: Limits) -> tuple[int, list[bytes]]:
+    """Check the size, find the first start-of-scan marker and the EXIF and MPF blocks before it."""
     at, exif = 2, b""
     others: list[bytes] = []
     while True:
@@ -99,6 +104,9 @@ def _before_first_scan(data: bytes) -> tuple[int, list[bytes]]:
         if marker == 0xD9:
             raise _truncated()
         end = at + 2 + int(struct.unpack_from(">H", data, at + 2)[0])
+        if marker in _FRAMES:
+            height, width = struct.unpack_from(">HH", data, at + 5)
+            check_size(width, height, limits)
         if marker == 0xE1 and data[at + 4 : at + 10] == PREFIX:
             exif += data[at + 10 : end]  # Pillow joins several EXIF segments into one block
         elif marker == 0xE2 and data[at + 4 : at + 8] == b"MPF\0":
@@ -113,6 +121,12 @@ def _check_png(data: bytes, limits: Limits) -> None:
     check_size(width, height, limits)
     if data.rfind(b"IEND") < 33:
         raise _truncated()
+
+
+def _check_bmp(data: bytes, limits: Limits) -> None:
+    (header,) = struct.unpack_from("<I", data, 14)
+    width, height = struct.unpack_from("<HH" if header == 12 else "<ii", data, 18)
+    check_size(width, abs(height), limits)  # a negative height means rows from the top
 
 
 def _check_webp(data: bytes, limits: Limits) -> None:

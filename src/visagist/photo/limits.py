@@ -20,7 +20,8 @@ class Limits:
         max_bytes: size of the file in bytes. 256 MiB holds an uncompressed 16-bit RGB TIFF of
             44 megapixels; photos from phones are 2 to 30 MiB.
         max_pixels: width times height. 64 million covers the 48 and 50 megapixel photos of
-            today's phones and stays below Pillow's own warning level of 89.5 million.
+            today's phones and stays below Pillow's own guard, which warns above 89.5 million and
+            refuses above 179 million whatever is set here.
         max_side: longest side in pixels. 30 000 lets panoramas pass and refuses the strips of
             1 x 64 000 000 that only an attack contains.
         max_metadata_bytes: size of the EXIF block, of XMP and of the ICC profile, each. Real
