@@ -6,6 +6,8 @@ masks to the last bit of rounding, which polygon fillers on an integer grid do n
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -13,6 +15,7 @@ from PIL import Image
 Floats = NDArray[np.float32]
 
 _ROWS = 8  # scan lines per pixel row
+_SMALL = 96  # up to this side a blur is quickest as two products with band matrices
 
 
 def catmull_rom(points: NDArray[np.floating], steps: int = 6, *, closed: bool = True) -> Floats:
@@ -27,26 +30,35 @@ def catmull_rom(points: NDArray[np.floating], steps: int = 6, *, closed: bool = 
         (N * steps, 2) float32 when closed, else ((N - 1) * steps + 1, 2).
     """
     p = np.asarray(points, np.float32)
+    n = len(p)
+    weights = _basis(steps)
     if closed:
-        before, after, beyond = np.roll(p, 1, 0), np.roll(p, -1, 0), np.roll(p, -2, 0)
-        start = p
+        order = np.arange(-1, n + 2) % n
+        padded, spans = p[order], n
     else:
         # The end points are mirrored, so that the curve leaves them straight.
-        full = np.concatenate([2 * p[:1] - p[1:2], p, 2 * p[-1:] - p[-2:-1]])
-        before, start, after, beyond = full[:-3], full[1:-2], full[2:-1], full[3:]
-    t = (np.arange(steps, dtype=np.float32) / steps)[:, None]
-    weights = 0.5 * np.concatenate(
-        [
-            -t + 2 * t**2 - t**3,
-            2 - 5 * t**2 + 3 * t**3,
-            t + 4 * t**2 - 3 * t**3,
-            t**3 - t**2,
-        ],
-        axis=1,
-    )
-    spans = np.stack([before, start, after, beyond], axis=1)  # (spans, 4, 2)
-    curve = np.einsum("sk,nkc->nsc", weights, spans).reshape(-1, 2)
+        padded = np.concatenate([2 * p[:1] - p[1:2], p, 2 * p[-1:] - p[-2:-1]])
+        spans = n - 1
+    curve: Floats = np.empty((spans, steps, 2), np.float32)
+    curve[:] = weights[0][:, None] * padded[:spans, None]
+    for k in range(1, 4):
+        curve += weights[k][:, None] * padded[k : k + spans, None]
+    curve = curve.reshape(-1, 2)
     return curve if closed else np.concatenate([curve, p[-1:]])
+
+
+@lru_cache(maxsize=16)
+def _basis(steps: int) -> Floats:
+    """(4, steps) weights of the four control points along a span."""
+    t = np.arange(steps) / steps
+    rows = (
+        -t + 2 * t**2 - t**3,
+        2 - 5 * t**2 + 3 * t**3,
+        t + 4 * t**2 - 3 * t**3,
+        t**3 - t**2,
+    )
+    basis: Floats = (0.5 * np.array(rows)).astype(np.float32)
+    return basis
 
 
 def fill(polygon: NDArray[np.floating], height: int, width: int, *, feather: float = 0.0) -> Floats:
@@ -116,28 +128,55 @@ def blur(image: Floats, sigma: float) -> Floats:
     """
     if sigma < 0.05:
         return image
+    height, width = image.shape[:2]
     factor = int(sigma / 1.25)
-    if factor > 1 and min(image.shape[:2]) > 4 * factor:
+    if factor > 1 and min(height, width) > 4 * factor:
         small = shrink(image, factor)
         # Reducing and enlarging blur by about half a reduced pixel themselves.
         left = float(np.sqrt(max((sigma / factor) ** 2 - 0.30, 0.05)))
-        return grow(blur(small, left), (image.shape[0], image.shape[1]))
-    radius = max(1, int(np.ceil(3 * sigma)))
-    taps = np.exp(-0.5 * (np.arange(radius + 1) / sigma) ** 2)
-    taps = (taps / (2 * taps.sum() - taps[0])).astype(np.float32)
+        return grow(blur(small, left), (height, width))
+    # In steps of 5 %, which nobody sees, so that kernels are found in the cache.
+    step = round(20 * float(np.log(sigma)))
+    if max(height, width) <= _SMALL:
+        rows, columns = _band(height, step), _band(width, step)
+        planes = image if image.ndim == 2 else image.transpose(2, 0, 1).copy()
+        soft: Floats = rows @ planes @ columns.T
+        return soft if image.ndim == 2 else soft.transpose(1, 2, 0)
+    taps = _taps(step)
+    radius = len(taps) - 1
     for axis in (0, 1):
         n = image.shape[axis]
-        margin = [(0, 0)] * image.ndim
-        margin[axis] = (radius, radius)
-        wide = np.moveaxis(np.pad(image, margin, mode="edge"), axis, 0)
+        wide = np.swapaxes(image, axis, 0)
+        wide = wide[np.clip(np.arange(-radius, n + radius), 0, n - 1)]
         # The two sides are added before anything else, so that mirrored images blur alike.
         total = wide[radius : radius + n] * taps[0]
         for k in range(1, radius + 1):
             total += (wide[radius - k : radius - k + n] + wide[radius + k : radius + k + n]) * taps[
                 k
             ]
-        image = np.moveaxis(total, 0, axis)
-    return image
+        image = np.swapaxes(total, 0, axis)
+    return np.ascontiguousarray(image)
+
+
+@lru_cache(maxsize=256)
+def _taps(step: int) -> Floats:
+    """(radius + 1,) one half of a Gaussian of deviation exp(step / 20), from the middle out."""
+    sigma = float(np.exp(step / 20))
+    taps = np.exp(-0.5 * (np.arange(max(1, int(np.ceil(3 * sigma))) + 1) / sigma) ** 2)
+    half: Floats = (taps / (2 * taps.sum() - taps[0])).astype(np.float32)
+    return half
+
+
+@lru_cache(maxsize=1024)
+def _band(n: int, step: int) -> Floats:
+    """(n, n) the same blur of n values as a matrix, their ends repeated."""
+    taps = _taps(step)
+    radius = len(taps) - 1
+    matrix: Floats = np.zeros((n, n), np.float32)
+    rows = np.arange(n)
+    for k in range(-radius, radius + 1):
+        np.add.at(matrix, (rows, np.clip(rows + k, 0, n - 1)), taps[abs(k)])
+    return matrix
 
 
 def shrink(image: Floats, factor: int) -> Floats:
@@ -164,3 +203,14 @@ def smoothstep(low: float, high: float, value: NDArray[np.float32]) -> Floats:
     t = np.clip((value - np.float32(low)) * np.float32(1.0 / (high - low)), 0.0, 1.0)
     result: Floats = t * t * (np.float32(3.0) - np.float32(2.0) * t)
     return result
+
+
+def ramp(low: float, high: float, value: float) -> float:
+    """:func:`smoothstep` of one number."""
+    t = min(max((value - low) / (high - low), 0.0), 1.0)
+    return t * t * (3.0 - 2.0 * t)
+
+
+def vector(*values: float) -> Floats:
+    """(n,) float32."""
+    return np.array(values, np.float32)

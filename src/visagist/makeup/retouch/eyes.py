@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from visagist.face.raster import Floats, fill, smoothstep
+from visagist.face.raster import Floats, fill, ramp, smoothstep
 from visagist.makeup.retouch.geometry import Eye, Layer, union, window_of
 from visagist.makeup.style import Eyeliner, Eyeshadow, Lashes
 
@@ -51,7 +51,7 @@ def liner_layer(eye: Eye, liner: Eyeliner, shape: tuple[int, int], unit: float) 
     """The upper line with its wing, and the lower line when the style has one."""
     x = np.linspace(-0.97, 1.0, 40)
     lash = np.interp(x, *eye.upper.T)
-    profile = 0.30 + 0.70 * np.asarray(smoothstep(-0.9, 0.5, x.astype(np.float32)))
+    profile = 0.30 + 0.70 * smoothstep(-0.9, 0.5, x.astype(np.float32)).astype(np.float64)
     thick = liner.thickness * profile
     feather = liner.smudge * 1.7 * unit
     layers = [_drawn(_upper_line(eye, liner, x, lash, thick), shape, feather)]
@@ -96,12 +96,12 @@ def _upper_line(
 def lash_layer(eye: Eye, lashes: Lashes, shape: tuple[int, int], unit: float) -> Layer | None:
     """A darker lash line and a row of tapering strokes, longest towards the outer corner."""
     # Lashes of a closed eye point down over the cheek; half-way they are seen end on.
-    lift = -0.7 + 1.7 * float(smoothstep(0.05, 0.17, np.float32(eye.openness)))
+    lift = -0.7 + 1.7 * ramp(0.05, 0.17, eye.openness)
     roots = np.linspace(-0.5, 1.0, 9)
     outline: list[NDArray[np.float64]] = []
     for x in roots:
         y = float(np.interp(x, *eye.upper.T))
-        size = lashes.length * (0.4 + 0.6 * float(smoothstep(-0.6, 0.8, np.float32(x))))
+        size = lashes.length * (0.4 + 0.6 * ramp(-0.6, 0.8, x))
         lean = np.radians(14 + 40 * x)
         root = np.array([x, y])
         way = np.array([2 * np.sin(lean), np.cos(lean) * lift]) * size
@@ -130,9 +130,9 @@ def lash_layer(eye: Eye, lashes: Lashes, shape: tuple[int, int], unit: float) ->
 
 def _line(x: Floats, line: NDArray[np.float64], slope: float) -> Floats:
     """Height of a polyline above each X; past the outer corner it rises by ``slope``."""
-    height = np.interp(x, line[:, 0], line[:, 1]).astype(np.float32)
-    past = np.maximum(x - np.float32(line[-1, 0]), np.float32(0.0))
-    return height + np.float32(slope) * past
+    height: Floats = np.interp(x, line[:, 0], line[:, 1]).astype(np.float32)
+    height += np.float32(slope) * np.maximum(x - np.float32(line[-1, 0]), np.float32(0.0))
+    return height
 
 
 def _drawn(points: NDArray[np.float64], shape: tuple[int, int], feather: float) -> Layer | None:
@@ -144,5 +144,5 @@ def _drawn(points: NDArray[np.float64], shape: tuple[int, int], feather: float) 
 
 def _clean(alpha: NDArray[np.floating]) -> Floats:
     """Without the invisible tails, so that masks end where the paint does."""
-    out = np.asarray(alpha, np.float32)
-    return np.maximum(out - np.float32(0.004), np.float32(0.0))
+    out: Floats = np.maximum(np.asarray(alpha, np.float32) - np.float32(0.004), np.float32(0.0))
+    return out

@@ -6,14 +6,15 @@ works in; ``unit`` is the size of the face, 1 for the canonical face in the 256x
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from visagist.face.raster import Floats, catmull_rom, smoothstep
+from visagist.face.raster import Floats, catmull_rom, ramp
 from visagist.face.regions import mirrored
 from visagist.face.topology import N_SKIN_POINTS, canonical_points
 
@@ -57,10 +58,12 @@ def window_of(
     points: NDArray[np.floating], margin: float, shape: tuple[int, int]
 ) -> tuple[int, int, int, int]:
     """Rectangle x0, y0, x1, y1 around points, clipped to (height, width); may be empty."""
-    low, high = np.floor(points.min(0) - margin), np.ceil(points.max(0) + margin)
-    x0, y0 = (int(np.clip(v, 0, n)) for v, n in zip(low, shape[::-1], strict=True))
-    x1, y1 = (int(np.clip(v, 0, n)) for v, n in zip(high, shape[::-1], strict=True))
-    return x0, y0, max(x1, x0), max(y1, y0)
+    low, high = points.min(0), points.max(0)
+    x0 = min(max(math.floor(low[0] - margin), 0), shape[1])
+    y0 = min(max(math.floor(low[1] - margin), 0), shape[0])
+    x1 = min(max(math.ceil(high[0] + margin), x0), shape[1])
+    y1 = min(max(math.ceil(high[1] + margin), y0), shape[0])
+    return x0, y0, x1, y1
 
 
 @lru_cache(maxsize=128)
@@ -104,7 +107,7 @@ def blob(
     fit = solve @ mesh[index, :2]  # rows: d/dx, d/dy, position
     linear, origin = fit[:2].T, fit[2]
     squeeze = float(np.linalg.det(linear)) / unit**2
-    seen = float(smoothstep(0.12, 0.45, np.float32(squeeze)))
+    seen = ramp(0.12, 0.45, squeeze)
     if seen <= 0.0 or not np.isfinite(seen):
         return None
     c, s = np.cos(np.radians(angle)), np.sin(np.radians(angle))
@@ -212,7 +215,7 @@ def eye_frame(mesh: NDArray[np.floating], unit: float, *, left: bool) -> Eye | N
     points = np.asarray(mesh[:, :2], np.float64)
     outer, inner = points[upper[0]], points[upper[-1]]
     width = float(np.hypot(*(outer - inner)))
-    seen = float(smoothstep(0.35, 0.65, np.float32(width / (32.0 * unit))))
+    seen = ramp(0.35, 0.65, width / (32.0 * unit))
     if seen <= 0.0:
         return None
     along = (outer - inner) / width
@@ -229,7 +232,8 @@ def eye_frame(mesh: NDArray[np.floating], unit: float, *, left: bool) -> Eye | N
         for line in (upper, lower, brow)
     ]
     gap = np.interp(_MIDDLE, *lines[0].T) - np.interp(_MIDDLE, *lines[1].T)
-    return Eye(middle, along, up, width, *lines, openness=max(0.0, float(gap.mean())), seen=seen)
+    opening = max(0.0, float(gap.mean()))
+    return replace(eye, upper=lines[0], lower=lines[1], brow=lines[2], openness=opening)
 
 
 _MIDDLE = np.array([-0.3, 0.0, 0.3])

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from visagist.face.raster import Floats, blur, smoothstep
+from visagist.face.raster import Floats, blur, ramp, smoothstep, vector
 from visagist.makeup.retouch.geometry import Layer
 from visagist.makeup.retouch.pigment import Canvas, ink, lab_of, light_up, powder
 from visagist.makeup.retouch.plan import Plan
@@ -55,9 +55,9 @@ def paint(c: Canvas, made: Plan, style: Style, strengths: Mapping[str, float]) -
 
 def _lid_gate(c: Canvas) -> Floats:
     """Where shadow may go: skin, and the shaded or lined lid that has skin around it."""
-    return np.maximum(
-        c.gate, c.near * smoothstep(0.2, 0.5, c.low[..., 0] / max(float(c.skin[0]), 8))
-    )
+    lit = smoothstep(0.2, 0.5, c.low[..., 0] / np.float32(max(float(c.skin[0]), 8.0)))
+    gate: Floats = np.maximum(c.gate, c.near * lit)
+    return gate
 
 
 def _foundation(c: Canvas, layer: Layer, product: Foundation, strength: float) -> None:
@@ -70,12 +70,12 @@ def _foundation(c: Canvas, layer: Layer, product: Foundation, strength: float) -
         wide = wide[..., :3] / wide[..., 3:]
         gap = wide - c.low[layer.at]
         # Small differences are evened, large ones are the shape of the face.
-        keep = np.exp(-((gap / np.float32([9.0, 12.0, 14.0])) ** 2))
-        share = np.float32([0.55, 0.75, 0.75]) * np.float32(product.evenness * strength)
+        keep = np.exp(-((gap / vector(9.0, 12.0, 14.0)) ** 2))
+        share = vector(0.55, 0.75, 0.75) * np.float32(product.evenness * strength)
         here += mask[..., None] * gap * keep * share
     level = float(np.clip(c.skin[0] / 66.0, 0.3, 1.1))
-    tone = np.float32(
-        [6.0 * product.lightness, -2.0 * product.warmth, 5.0 * product.warmth]
+    tone = vector(
+        6.0 * product.lightness, -2.0 * product.warmth, 5.0 * product.warmth
     ) * np.float32(level * strength)
     here += mask[..., None] * tone
 
@@ -115,7 +115,7 @@ def _lips(c: Canvas, layer: Layer, shine: list[Layer], lips: Lips, strength: flo
     # A highlight is light that never reached the pigment: it keeps its own colour.
     shiny = smoothstep(1.15, 1.6, sheen) * smoothstep(25.0, 55.0, base[..., 0])
     rich = np.clip(ratio, 0.35, 1.15) ** np.float32(0.7)
-    cast = (c.skin[1:] - np.array([14.0, 18.0], np.float32)) * np.float32(0.25)
+    cast = (c.skin[1:] - vector(14.0, 18.0)) * np.float32(0.25)
     target = (pigment[1:] * np.float32(c.light**0.6) + cast) * rich[..., None]
     tint = alpha * (np.float32(0.6) + np.float32(0.4) * opacity) * (1 - np.float32(0.7) * shiny)
     here[..., 1:] += tint[..., None] * (target - here[..., 1:])
@@ -149,13 +149,14 @@ def _finish(ratio: Floats, finish: str) -> Floats:
     above = np.maximum(ratio - np.float32(1.0), np.float32(0.0))
     below = np.minimum(ratio, np.float32(1.0))
     gain = {"matte": 0.5, "satin": 1.0, "gloss": 1.4}[finish]
-    return below + np.float32(gain) * above
+    shaped: Floats = below + np.float32(gain) * above
+    return shaped
 
 
 def _lip_gate(c: Canvas, layer: Layer, own: Floats) -> Floats:
     """Keep lipstick off moustaches, fingers, microphones and teeth."""
     low = c.low[layer.at]
-    gap = (low - own) / np.float32([30.0, 13.0, 13.0])
+    gap = (low - own) / vector(30.0, 13.0, 13.0)
     gap[..., 0] = np.where(gap[..., 0] < 0, gap[..., 0] * np.float32(1.15), gap[..., 0])
     distance = np.einsum("hwc,hwc->hw", gap, gap)
     gate = smoothstep(3.2, 1.0, distance)
@@ -163,7 +164,7 @@ def _lip_gate(c: Canvas, layer: Layer, own: Floats) -> Floats:
     covered = max(
         abs(float(own[0] - c.skin[0]) + 8.0) / 34.0, (float(c.skin[1] - own[1])) / 12.0, 0.0
     )
-    return gate * np.float32(smoothstep(1.25, 0.9, np.float32(covered)))
+    return gate * np.float32(ramp(1.25, 0.9, covered))
 
 
 def _rim(alpha: Floats, width: float) -> Floats:

@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from visagist.face.raster import Floats, blur, smoothstep
+from visagist.face.raster import Floats, blur, smoothstep, vector
 from visagist.makeup.retouch.geometry import Layer
 from visagist.makeup.retouch.plan import Plan
 from visagist.photo.colour import rgb_to_lab
@@ -134,16 +134,17 @@ def _skin_likelihood(
     da = np.where(da > 0, da * np.float32(0.5), da)
     distance = da * da + db * db
     chroma = np.exp(np.float32(-0.6) * np.maximum(distance - np.float32(1.2), np.float32(0.0)))
-    dark = smoothstep(0.22, 0.45, lightness / reference)
-    bright = smoothstep(46.0, 28.0, low[..., 0] - reference)
-    return chroma * dark * bright
+    dark = smoothstep(0.22, 0.45, (lightness / reference).astype(np.float32))
+    bright = smoothstep(46.0, 28.0, (low[..., 0] - reference).astype(np.float32))
+    likely: Floats = chroma * dark * bright
+    return likely
 
 
 @lru_cache(maxsize=512)
 def lab_of(colour: str) -> Floats:
     """Lab of ``#rrggbb``, (3,) float32, read only."""
     rgb = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)], np.uint8)
-    lab = rgb_to_lab(rgb[None])[0]
+    lab: Floats = rgb_to_lab(rgb[None])[0]
     lab.setflags(write=False)
     return lab
 
@@ -163,7 +164,7 @@ def powder(c: Canvas, layer: Layer, colour: str, strength: float, gate: Floats) 
     if ratio < 1:
         ratio = ratio ** (0.6 + 0.4 * min(depth, 1.0))
     richness = float(np.clip(depth**0.5, 0.62, 1.05))
-    target = pigment[1:] * richness + (c.skin[1:] - richness * np.float32(REFERENCE[1:])) * 0.35
+    target = pigment[1:] * richness + (c.skin[1:] - richness * vector(*REFERENCE[1:])) * 0.35
     here = c.lab[at]
     shade = np.clip(here[..., :1] / max(float(c.skin[0]), 8.0), 0.35, 1.15) ** np.float32(0.6)
     change = np.empty_like(here)
@@ -182,7 +183,7 @@ def ink(c: Canvas, layer: Layer, colour: str, strength: float, gate: Floats) -> 
     """Lay an opaque dark line: never lighter than what is there, darker in less light."""
     at = layer.at
     alpha = (layer.alpha * gate[at] * np.float32(strength))[..., None]
-    pigment = lab_of(colour) * np.float32([min(c.light, 1.0), 1.0, 1.0])
+    pigment = lab_of(colour) * vector(min(c.light, 1.0), 1.0, 1.0)
     here = c.lab[at]
     change = np.empty_like(here)
     change[..., 0] = pigment[0] - here[..., 0]

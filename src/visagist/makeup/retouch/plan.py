@@ -7,8 +7,15 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from visagist.face.raster import Floats, smoothstep
-from visagist.face.regions import RIGHT_BROW_OUTLINE, Regions, face_scale, mirrored, outline, region_masks
+from visagist.face.raster import Floats, smoothstep, vector
+from visagist.face.regions import (
+    RIGHT_BROW_OUTLINE,
+    Regions,
+    face_scale,
+    mirrored,
+    outline,
+    region_masks,
+)
 from visagist.face.topology import FACE_OVAL
 from visagist.makeup.retouch.eyes import lash_layer, liner_layer, shadow_layers
 from visagist.makeup.retouch.geometry import Layer, blob, eye_frame, pair, union, window_of
@@ -85,7 +92,7 @@ def plan(mesh: NDArray[np.floating], style: Style, shape: tuple[int, int]) -> Pl
     x0, y0, x1, y1 = window
     if x1 - x0 < 2 or y1 - y0 < 2:
         return None
-    points = (np.asarray(mesh[:, :2], np.float32) - np.float32([x0, y0])).astype(np.float32)
+    points = (np.asarray(mesh[:, :2], np.float32) - vector(x0, y0)).astype(np.float32)
     size = (y1 - y0, x1 - x0)
     regions = region_masks(points, size)
     allowed = smoothstep(0.5, 0.1, regions.eyes) * smoothstep(0.5, 0.1, regions.mouth)
