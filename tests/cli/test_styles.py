@@ -24,3 +24,16 @@ def test_the_preview_sheet(run, tmp_path: Path) -> None:
     assert Photo.open(sheet).width > 500
     assert run("styles", "--preview", sheet).code == 3
     assert run("styles", "--preview", sheet, "--overwrite").code == 0
+
+
+def test_a_style_of_ones_own(run, tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("name: mine\ndescription: my lips\nlips: {colour: '#aa2233'}\n")
+    ran = run("styles", file, "bare", "--preview", tmp_path / "sheet.png")
+    assert ran.code == 0
+    assert ran.out.startswith("mine  my lips\nbare  ")
+    file.write_text("name: mine\nlips: {color: '#aa2233'}\n")
+    ran = run("styles", file)
+    assert ran.code == 2
+    assert "did you mean 'colour'" in ran.err
+    assert "did you mean 'smoky'" in run("styles", "smokey").err

@@ -13,6 +13,10 @@ __all__ = ["styles"]
 
 
 def styles(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[STYLE]...", help="Names or YAML files; default: every style."),
+    ] = None,
     preview: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write a sheet with every style here.")
     ] = None,
@@ -23,10 +27,10 @@ def styles(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the sheet.")] = False,
     as_json: Json = False,
 ) -> None:
-    """List the styles, and show them on a sheet."""
+    """List the styles, and show them on a sheet; also a style of your own from its file."""
     from visagist.makeup.style import builtin_styles, load_style
 
-    found = [load_style(name) for name in builtin_styles()]
+    found = [load_style(name) for name in names or builtin_styles()]
     if preview is not None:
         from visagist.makeup.preview import style_sheet
         from visagist.photo import Photo
