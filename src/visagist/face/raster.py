@@ -140,7 +140,7 @@ def blur(image: Floats, sigma: float) -> Floats:
     if max(height, width) <= _SMALL:
         rows, columns = _band(height, step), _band(width, step)
         planes = image if image.ndim == 2 else image.transpose(2, 0, 1).copy()
-        soft: Floats = rows @ planes @ columns.T
+        soft = (rows @ planes @ columns.T).astype(np.float32, copy=False)
         return soft if image.ndim == 2 else soft.transpose(1, 2, 0)
     taps = _taps(step)
     radius = len(taps) - 1

@@ -122,7 +122,7 @@ def blob(
     u = inverse[0, 0] * dx + inverse[0, 1] * dy
     v = inverse[1, 0] * dx + inverse[1, 1] * dy
     bell = np.maximum(np.float32(1.0) - (u * u + v * v), np.float32(0.0))
-    return Layer(y0, x0, bell * bell * np.float32(seen))
+    return Layer(y0, x0, bell * bell * bell * np.float32(seen))
 
 
 def pair(

@@ -25,27 +25,27 @@ Spot = tuple[tuple[float, float], tuple[float, float], float]
 
 # Centre, radii and angle on the person's right side of the canonical face (256x256); mirrored.
 _BLUSH: dict[str, tuple[Spot, ...]] = {
-    "apples": (((83.0, 152.0), (27.0, 21.0), 20.0),),
-    "cheekbones": (((72.0, 146.0), (35.0, 17.0), 28.0),),
-    "draped": (((71.0, 143.0), (36.0, 17.0), 34.0), ((59.0, 118.0), (18.0, 17.0), 60.0)),
-    "sunkissed": (((84.0, 148.0), (30.0, 19.0), 8.0),),
+    "apples": (((82.0, 151.0), (37.0, 29.0), 20.0),),
+    "cheekbones": (((71.0, 145.0), (45.0, 25.0), 30.0),),
+    "draped": (((70.0, 142.0), (46.0, 25.0), 36.0), ((58.0, 117.0), (26.0, 24.0), 60.0)),
+    "sunkissed": (((83.0, 147.0), (42.0, 27.0), 8.0),),
 }
 _CONTOUR: tuple[Spot, ...] = (
-    ((69.0, 167.0), (32.0, 11.0), 32.0),  # under the cheekbone
-    ((81.0, 207.0), (28.0, 10.0), 50.0),  # jaw
-    ((67.0, 68.0), (15.0, 24.0), 30.0),  # temple
-    ((116.0, 128.0), (4.0, 22.0), 5.0),  # side of the nose
+    ((67.0, 168.0), (42.0, 17.0), 34.0),  # under the cheekbone
+    ((79.0, 209.0), (38.0, 15.0), 50.0),  # jaw
+    ((64.0, 68.0), (22.0, 36.0), 30.0),  # temple
+    ((115.0, 128.0), (6.5, 28.0), 5.0),  # side of the nose
 )
 _HIGHLIGHT: tuple[Spot, ...] = (
-    ((66.0, 131.0), (22.0, 8.0), 30.0),  # top of the cheekbone
-    ((73.0, 94.0), (14.0, 4.5), 8.0),  # brow bone
-    ((108.5, 107.0), (4.5, 4.0), 0.0),  # inner corner
+    ((65.0, 130.0), (30.0, 12.0), 32.0),  # top of the cheekbone
+    ((73.0, 94.5), (19.0, 6.0), 8.0),  # brow bone
+    ((108.5, 107.0), (6.5, 6.0), 0.0),  # inner corner
 )
 _HIGHLIGHT_MIDDLE: tuple[Spot, ...] = (
-    ((128.0, 128.0), (4.5, 30.0), 0.0),  # nose bridge
-    ((128.0, 169.5), (7.0, 4.0), 0.0),  # cupid's bow
-    ((128.0, 70.0), (26.0, 14.0), 0.0),  # forehead
-    ((128.0, 219.0), (11.0, 7.0), 0.0),  # chin
+    ((128.0, 128.0), (6.0, 38.0), 0.0),  # nose bridge
+    ((128.0, 169.5), (10.0, 5.5), 0.0),  # cupid's bow
+    ((128.0, 72.0), (40.0, 26.0), 0.0),  # forehead
+    ((128.0, 219.0), (16.0, 10.0), 0.0),  # chin
 )
 
 
@@ -135,7 +135,8 @@ def _skin(made: Plan, style: Style) -> None:
         ]
         for c, r, a in _HIGHLIGHT_MIDDLE:
             middle = blob(mesh, unit, shape, centre=c, radii=r, angle=a)
-            spots += [] if middle is None else [middle]
+            # Broad patches (the forehead) shine less than narrow ridges (the nose).
+            spots += [] if middle is None else [middle.times(min(1.0, 8.0 / min(r) + 0.15))]
         layers["highlight"] = on_skin(spots)
 
 
@@ -147,7 +148,7 @@ def _blush(made: Plan, blush: Blush) -> list[Layer]:
     if blush.placement == "sunkissed":
         nose = blob(
             made.mesh, made.unit, made.shape, centre=(128.0, 138.0),
-            radii=(34.0 * blush.size, 13.0 * blush.size),
+            radii=(44.0 * blush.size, 18.0 * blush.size),
         )  # fmt: skip
         parts += [] if nose is None else [nose.times(0.45)]
     return parts
