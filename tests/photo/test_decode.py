@@ -138,6 +138,22 @@ def test_first_frame_of_several_with_a_warning(pillow):
     assert any("first" in warning for warning in photo.warnings)
 
 
+def test_the_second_picture_of_a_phone_is_left_out_and_said():
+    depth = Image.fromarray(255 - RGB)
+    data = samples.encoded(RGB, "MPO", save_all=True, append_images=[depth], quality=95)
+    photo = Photo.open(data)
+    assert photo.format == "JPEG"
+    assert np.abs(photo.pixels.astype(int) - RGB).mean() < 12
+    assert any("first" in warning for warning in photo.warnings)
+    assert Photo.open(photo.to_bytes()).warnings == ()
+
+
+def test_any_kind_of_bytes():
+    data = samples.every_format()["bmp"]
+    for source in (bytearray(data), memoryview(data)):
+        np.testing.assert_array_equal(Photo.open(source).pixels, RGB)
+
+
 def test_the_suffix_is_not_believed(tmp_path):
     path = tmp_path / "really_a_png.jpg"
     path.write_bytes(samples.encoded(RGB, "PNG"))

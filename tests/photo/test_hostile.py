@@ -234,8 +234,13 @@ def test_jpeg_with_thousands_of_scans():
     data = every_format()["jpeg progressive"]
     first = data.index(b"\xff\xda")
     second = data.index(b"\xff\xda", first + 2)
-    with pytest.raises(PhotoDamagedError, match="scans"):
-        Photo.open(data[:first] + data[first:second] * 500 + data[second:])
+    hidden = b"\xff\xfe\0\x04\xff\xd9"  # a comment that holds the end marker
+    for scans in (
+        data[first:second] * 500,
+        data[first:second] + (hidden + data[first:second]) * 500,
+    ):
+        with pytest.raises(PhotoDamagedError, match="scans"):
+            Photo.open(data[:first] + scans + data[second:])
 
 
 @pytest.mark.parametrize(

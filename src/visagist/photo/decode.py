@@ -261,10 +261,10 @@ def _exif_of_tiff(image: Image.Image) -> bytes | None:
     for tag in _TIFF_TAGS:
         if tag in found:
             picked[tag] = found[tag]
-    for directory in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
-        if directory in found:
-            picked.get_ifd(directory).update(found.get_ifd(directory))
-    return exif_block.normalise(picked.tobytes()) if len(picked) or picked._ifds else None
+    directories = [ifd for ifd in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo) if ifd in found]
+    for ifd in directories:
+        picked.get_ifd(ifd).update(found.get_ifd(ifd))
+    return exif_block.normalise(picked.tobytes()) if len(picked) or directories else None
 
 
 def _array(image: Image.Image) -> Bytes:

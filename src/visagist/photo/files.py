@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+import secrets
 import stat
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -57,17 +57,17 @@ def write_atomically(path: Path, data: bytes, *, overwrite: bool) -> None:
     try:
         if not overwrite and os.path.lexists(path):
             raise _exists(path)
-        mode = _mode_for(path)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".visagist-", suffix=".tmp")
-    except (OSError, ValueError) as error:
+        temporary = path.parent / f".visagist-{secrets.token_hex(8)}.tmp"
+        file = temporary.open("xb")
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the path
         raise _refused(path, error) from error
-    temporary = Path(name)
     try:
-        with os.fdopen(handle, "wb") as file:
+        with file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        temporary.chmod(mode)
+        with suppress(OSError):  # nothing there to replace, or a disk without permissions
+            temporary.chmod(stat.S_IMODE(path.stat().st_mode))
         _take_name(temporary, path, overwrite=overwrite)
     except OSError as error:
         raise _refused(path, error) from error
@@ -90,15 +90,6 @@ def _take_name(temporary: Path, path: Path, *, overwrite: bool) -> None:
         if os.path.lexists(path):
             raise _exists(path) from None
         os.replace(temporary, path)  # noqa: PTH105
-
-
-def _mode_for(path: Path) -> int:
-    """Permissions of the file to be replaced, or those that the umask gives a new one."""
-    with suppress(OSError):
-        return stat.S_IMODE(path.stat().st_mode)
-    umask = os.umask(0o022)
-    os.umask(umask)
-    return 0o666 & ~umask
 
 
 def _flush_directory(directory: Path) -> None:

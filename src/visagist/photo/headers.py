@@ -5,7 +5,9 @@ Each is cheap (no pixel is decoded) and none trusts a length it has not compared
 
 from __future__ import annotations
 
+import re
 import struct
+from collections.abc import Iterator
 
 from visagist.errors import PhotoDamagedError, PhotoTooLargeError
 from visagist.photo.directories import check_directories
@@ -18,6 +20,9 @@ __all__ = ["check_header", "check_size", "is_deep"]
 # Progressive JPEGs have about 10 scans. Each scan visits every block again, so thousands of them
 # in a small file keep a decoder busy for hours.
 _MAX_SCANS = 100
+_SCAN = 0xDA
+# Inside a scan 0xFF is followed by 0 or a restart marker; everything else begins a segment.
+_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 # Markers that begin a frame and carry its size: 0xC0 to 0xCF but for tables (DHT, JPG, DAC).
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _VP8X, _VP8L, _VP8 = b"VP8X", b"VP8L", b"VP8 "
@@ -76,42 +81,42 @@ def is_deep(data: bytes) -> bool:
 
 
 def _check_jpeg(data: bytes, limits: Limits) -> None:
-    scan, blocks = _before_first_scan(data, limits)
-    for block in blocks:
-        check_directories(block, limits)
-    # 0xFF inside a scan is always followed by 0 or a restart marker, so this is the real end.
-    end = data.find(b"\xff\xd9", scan)
-    if end < 0:
-        raise _truncated()
-    if data.count(b"\xff\xda", scan, end) > _MAX_SCANS:
-        raise PhotoDamagedError(f"The JPEG has over {_MAX_SCANS} scans; no camera makes that.")
-
-
-def _before_first_scan(data: bytes, limits: Limits) -> tuple[int, list[bytes]]:
-    """Check the size, find the first start-of-scan marker and the EXIF and MPF blocks before it."""
-    at, exif = 2, b""
-    others: list[bytes] = []
-    while True:
-        at = data.find(b"\xff", at)
-        if at < 0 or at + 4 > len(data):
-            raise _truncated()
-        marker = data[at + 1]
-        if marker == 0xDA:
-            return at, [block for block in (exif, *others) if block]
-        if marker in (0x00, 0x01, 0xFF) or 0xD0 <= marker <= 0xD8:
-            at += 1 if marker == 0xFF else 2
-            continue
-        if marker == 0xD9:
-            raise _truncated()
-        end = at + 2 + int(struct.unpack_from(">H", data, at + 2)[0])
-        if marker in _FRAMES:
-            height, width = struct.unpack_from(">HH", data, at + 5)
+    scans, exif = 0, b""
+    for marker, start, end in _jpeg_segments(data):
+        if marker == _SCAN:
+            scans += 1
+        elif marker in _FRAMES:
+            height, width = struct.unpack_from(">HH", data, start + 1)
             check_size(width, height, limits)
-        if marker == 0xE1 and data[at + 4 : at + 10] == PREFIX:
-            exif += data[at + 10 : end]  # Pillow joins several EXIF segments into one block
-        elif marker == 0xE2 and data[at + 4 : at + 8] == b"MPF\0":
-            others.append(data[at + 8 : end])
-        at = end
+        elif marker == 0xE1 and data.startswith(PREFIX, start):
+            exif += data[start + len(PREFIX) : end]  # Pillow joins several segments into one
+        elif marker == 0xE2 and data.startswith(b"MPF\0", start):
+            check_directories(data[start + 4 : end], limits)
+        if scans > _MAX_SCANS:
+            raise PhotoDamagedError(f"The JPEG has over {_MAX_SCANS} scans; no camera makes that.")
+    if scans == 0:
+        raise _truncated()
+    if exif:
+        check_directories(exif, limits)
+
+
+def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Marker, start and end of the content of each segment up to the end of the picture.
+
+    Raises:
+        PhotoDamagedError: the data ends before the end marker does.
+    """
+    at = 2
+    while True:
+        found = _MARKER.search(data, at)
+        if found is None:
+            raise _truncated()
+        marker, at = data[found.start() + 1], found.end()
+        if marker == 0xD9:
+            return
+        if marker not in (0x01, 0xD8):  # these two stand alone
+            start, at = at + 2, at + int(struct.unpack_from(">H", data, at)[0])
+            yield marker, start, at
 
 
 def _check_png(data: bytes, limits: Limits) -> None:

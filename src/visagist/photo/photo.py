@@ -19,7 +19,7 @@ from visagist.photo.profiles import Profile, add_edit
 __all__ = ["Photo"]
 
 Bytes = NDArray[np.uint8]
-Source = str | Path | bytes
+Source = str | Path | bytes | bytearray | memoryview
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -185,8 +185,8 @@ class Photo:
 
     @classmethod
     def _read(cls, source: Source, limits: Limits, max_side: int | None) -> Photo:
-        if isinstance(source, bytes):
-            return cls._from_decoded(decode(source, limits, max_side=max_side), None)
+        if isinstance(source, (bytes, bytearray, memoryview)):
+            return cls._from_decoded(decode(bytes(source), limits, max_side=max_side), None)
         path = Path(source)
         data = read_bytes(path, max_bytes=limits.max_bytes)
         return cls._from_decoded(decode(data, limits, max_side=max_side), path)
