@@ -144,7 +144,7 @@ def several(sample: list[Labelled], seed: int) -> Iterator[Case]:
 def without_faces(sample: list[Labelled], seed: int) -> Iterator[Case]:
     """Noise and landscapes, pictures with the face taken out, and scikit-image's if installed."""
     rng = np.random.default_rng(seed)
-    for k in range(40):
+    for k in range(24):
         yield _nothing(_background(rng, 800, 600) if k % 2 else _landscape(rng, 800, 600))
     for item in sample:
         yield _nothing(_face_removed(item))
