@@ -35,7 +35,7 @@ class LoopConfig(BaseModel):
     log_every: int = Field(100, description="steps between log lines", ge=1)
     validate_every: int = Field(2_000, description="steps between validations", ge=1)
     checkpoint_every: int = Field(1_000, description="steps between checkpoints", ge=1)
-    bf16: bool = Field(True, description="autocast to bfloat16 where the device is fast at it")
+    bf16: bool = Field(False, description="autocast to bfloat16 where the device is fast at it")
 
 
 class Task(Protocol):
@@ -45,8 +45,10 @@ class Task(Protocol):
     def model(self) -> nn.Module:
         """The module to train, already on its device."""
 
-    def losses(self, model: nn.Module, generator: torch.Generator) -> Mapping[str, Tensor]:
-        """Draw a batch with ``generator`` and return scalar losses; the sum is minimised."""
+    def losses(
+        self, model: nn.Module, step: int, generator: torch.Generator
+    ) -> Mapping[str, Tensor]:
+        """Scalar losses of batch ``step``; random draws come from ``generator``. Minimised: the sum."""
 
     def validate(self, model: nn.Module) -> Mapping[str, float]:
         """Numbers on held-out people, for the averaged weights."""
@@ -128,7 +130,7 @@ def train(
             generator.manual_seed(config.seed * 1_000_003 + step)
             torch.manual_seed(config.seed * 1_000_003 + step)
             with torch.autocast(device.type, torch.bfloat16, enabled=config.bf16):
-                losses = task.losses(model, generator)
+                losses = task.losses(model, step, generator)
             total = torch.stack(list(losses.values())).sum()
             optimiser.zero_grad(set_to_none=True)
             total.backward()

@@ -31,12 +31,15 @@ class MeshTrainingConfig(BaseModel):
 
     batch: int = Field(256, description="faces a step", ge=1)
     negatives: float = Field(0.12, description="share of the batch without a face", ge=0, le=0.5)
-    roll: float = Field(50.0, description="degrees, largest roll; half of the batch stays under 15")
-    scale: float = Field(0.20, description="largest relative change of the crop's scale")
-    shift: float = Field(0.10, description="largest shift of the crop")
-    anisotropy: float = Field(0.08, description="largest relative change of aspect, and shear")
+    roll: float = Field(45.0, description="degrees, largest roll")
+    calm_roll: float = Field(12.0, description="degrees, largest roll of the calm faces")
+    calm: float = Field(0.7, description="share of calm faces, which is what a second pass sees")
+    scale: float = Field(0.15, description="largest relative change of the crop's scale")
+    shift: float = Field(0.08, description="largest shift of the crop")
+    anisotropy: float = Field(0.06, description="largest relative change of aspect, and shear")
     warp: float = Field(0.02, description="standard deviation of a smooth random displacement")
-    occlusion: float = Field(0.5, description="probability of a patch over the face")
+    occlusion: float = Field(0.35, description="probability of a patch over the face")
+    photometric: float = Field(0.7, description="strength of changes of light and colour")
     eye_weight: float = Field(2.0, description="weight of eye, iris and lip points in the loss")
     good_error: float = Field(
         0.10, description="mean error, in inter-ocular distances, at which confidence reaches 0"

@@ -68,13 +68,12 @@ class MeshData:
     def _cut(self, index: Tensor, matrices: Tensor, field: Tensor | None) -> Tensor:
         """Sample (B, 3, S, S) in [0, 1]; matrices map output to network-crop coordinates."""
         n, size = len(index), self.network.input_size
-        # Sampling at twice the resolution and averaging keeps it free of aliasing.
-        grid = F.affine_grid(matrices * self.ratio, [n, 3, 2 * size, 2 * size], align_corners=False)
+        grid = F.affine_grid(matrices * self.ratio, [n, 3, size, size], align_corners=False)
         if field is not None:
             grid = grid + field.permute(0, 2, 3, 1)
+        # A pack has about the network's resolution, so bilinear sampling does not alias.
         images = self.crops[index].float() / 255
-        cut = F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
-        return F.avg_pool2d(cut, 2)
+        return F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
 
     def _points(self, index: Tensor, matrices: Tensor, field: Tensor | None) -> Tensor:
         mesh = self.mesh[index] / self.ratio
@@ -99,8 +98,8 @@ class MeshData:
         cfg = self.training
         n, device = cfg.batch, self.crops.device
         index = torch.randint(len(self), (n,), generator=generator, device=device)
-        calm = augment.uniform((n,), 0, 1, generator) < 0.5
-        roll = augment.uniform((n,), -1, 1, generator) * torch.where(calm, 15.0, cfg.roll)
+        calm = augment.uniform((n,), 0, 1, generator) < cfg.calm
+        roll = augment.uniform((n,), -1, 1, generator) * torch.where(calm, cfg.calm_roll, cfg.roll)
         matrices = augment.affine_matrices(
             n,
             roll=roll,
@@ -109,13 +108,12 @@ class MeshData:
             anisotropy=cfg.anisotropy,
             generator=generator,
         )
-        bad = round(n * cfg.negatives)
         is_face = torch.ones(n, device=device)
-        if bad:
-            is_face[-bad:] = 0
-            self._spoil(matrices, bad, generator)
+        bad = torch.rand(n, generator=generator, device=device) < cfg.negatives
+        is_face[bad] = 0
+        matrices[bad] = self._spoiled(matrices[bad], generator)
         field = augment.smooth_field(
-            n, 2 * self.network.input_size, cfg.warp * self.ratio * 2, generator
+            n, self.network.input_size, cfg.warp * self.ratio * 2, generator
         )
         image = self._cut(index, matrices, field)
         mesh = self._points(index, matrices, field)
@@ -123,19 +121,18 @@ class MeshData:
         image = self._disturb(image, generator)
         return MeshBatch(image * 2 - 1, mesh, is_face)
 
-    def _spoil(self, matrices: Tensor, count: int, generator: torch.Generator) -> None:
-        """Turn the last matrices into crops without a usable face: far off, or upside down."""
-        far = augment.uniform((count, 2), 1.3, 2.2, generator)
-        side = augment.uniform((count, 2), 0, 1, generator)
-        sign = torch.where(side < 0.5, -1.0, 1.0)
-        away = torch.where(augment.uniform((count, 1), 0, 1, generator) < 0.5, 1.0, 0.0)
-        move = torch.cat([sign[:, :1] * far[:, :1], sign[:, 1:] * far[:, 1:] * away], 1)
-        small = torch.exp(augment.uniform((count,), -1.2, 0.0, generator))
-        half = augment.uniform((count,), 0, 1, generator) < 0.25
-        turned = torch.where(half, -1.0, 1.0)[:, None, None]
-        matrices[-count:, :, :2] *= small[:, None, None] * turned
-        keep_centre = half[:, None]
-        matrices[-count:, :, 2] = torch.where(keep_centre, matrices[-count:, :, 2], move)
+    def _spoiled(self, matrices: Tensor, generator: torch.Generator) -> Tensor:
+        """Matrices that show no usable face: far off to a side, or upside down."""
+        n = len(matrices)
+        far = augment.uniform((n, 2), 1.3, 2.2, generator)
+        sign = torch.where(augment.uniform((n, 2), 0, 1, generator) < 0.5, -1.0, 1.0)
+        both = (augment.uniform((n, 1), 0, 1, generator) < 0.5).float()
+        move = sign * far * torch.cat([torch.ones_like(both), both], 1)
+        small = torch.exp(augment.uniform((n, 1, 1), -1.2, 0.0, generator))
+        turned = augment.uniform((n, 1), 0, 1, generator) < 0.25
+        linear = matrices[:, :, :2] * small * torch.where(turned, -1.0, 1.0)[:, :, None]
+        offset = torch.where(turned, matrices[:, :, 2], move)
+        return torch.cat([linear, offset[:, :, None]], 2)
 
     def _flip(
         self, image: Tensor, mesh: Tensor, generator: torch.Generator
@@ -147,16 +144,23 @@ class MeshData:
         return image, torch.where(flip[:, :, 0].bool(), mirrored, mesh)
 
     def _disturb(self, image: Tensor, generator: torch.Generator) -> Tensor:
+        """Light and colour for every face; each defect of a camera for a part of the batch.
+
+        Faces come in random order, so the parts are slices: an effect costs only where it shows.
+        """
         n = len(image)
-        image = augment.photometric(image, generator)
-        grey = augment.chance(n, 0.1, generator)
-        image = torch.lerp(image, image.mean(1, keepdim=True).expand_as(image), grey)
-        sigma = augment.uniform((n,), -1.2, 1.6, generator).clamp_min(0)
-        image = augment.gaussian_blur(image, sigma)
+        image = augment.photometric(image, generator, strength=self.training.photometric)
+        image[: n // 10] = image[: n // 10].mean(1, keepdim=True)
+        blurred = slice(n // 20, n * 9 // 20)
+        sigma = augment.uniform((blurred.stop - blurred.start,), 0.2, 1.6, generator)
+        image[blurred] = augment.gaussian_blur(image[blurred], sigma)
         image = augment.occlude(image, generator, probability=self.training.occlusion)
-        image = augment.sensor_noise(image, generator, largest=0.08)
-        strength = augment.uniform((n,), -0.04, 0.05, generator).clamp_min(0)
-        return augment.block_quantise(image, strength).clamp(0, 1)
+        noisy = slice(n * 5 // 20, n * 14 // 20)
+        image[noisy] = augment.sensor_noise(image[noisy], generator, largest=0.08)
+        squeezed = slice(n * 8 // 20, n * 17 // 20)
+        strength = augment.uniform((squeezed.stop - squeezed.start,), 0.0, 0.05, generator)
+        image[squeezed] = augment.block_quantise(image[squeezed], strength)
+        return image.clamp(0, 1)
 
     def fixed(
         self, index: Tensor, *, roll: float = 0.0, occluded: bool = False, seed: int = 0

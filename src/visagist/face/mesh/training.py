@@ -54,7 +54,9 @@ class MeshTask:
         """The network being trained."""
         return self.network
 
-    def losses(self, model: nn.Module, generator: torch.Generator) -> Mapping[str, Tensor]:
+    def losses(
+        self, model: nn.Module, step: int, generator: torch.Generator
+    ) -> Mapping[str, Tensor]:
         """Wing loss on the points of faces, cross-entropy on the confidence of every crop."""
         with torch.autocast(generator.device.type, enabled=False), torch.no_grad():
             batch = self.data.draw(generator)

@@ -1,0 +1,120 @@
+"""The mesh network as users hold it: numpy in, numpy out, ONNX Runtime."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visagist.errors import ModelDamagedError
+from visagist.face.align import Alignment, align, crop, similarity
+from visagist.face.topology import (
+    LEFT_EYE_INNER,
+    LEFT_EYE_OUTER,
+    N_POINTS,
+    RIGHT_EYE_INNER,
+    RIGHT_EYE_OUTER,
+    canonical_points,
+)
+from visagist.face.types import Detection
+from visagist.runtime.session import make_session
+from visagist.runtime.store import ModelFiles, open_model
+
+_NOSE, _RIGHT_MOUTH, _LEFT_MOUTH = 1, 61, 291
+_BOX_CENTRE = (128.0, 136.0)
+_BOX_WIDTH = 158.0
+"""Where a detector's box lies in the canonical crop when it gives no points."""
+
+
+class MeshPredictor:
+    """Fits 478 points to a detected face.
+
+    The first pass looks at the crop that the detector suggests; the second at a crop made from
+    the first pass's own mesh, which removes roll and scale errors.
+
+    Args:
+        model: an opened ``face-mesh`` model.
+        threads: of ONNX Runtime.
+        passes: 1 or 2; more brings nothing.
+    """
+
+    def __init__(self, model: ModelFiles, *, threads: int = 1, passes: int = 2) -> None:
+        try:
+            self.size = int(model.config["input_size"])
+            self.field = float(model.config["field"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelDamagedError(
+                f"{model.path / 'config.json'}: {error} is missing or wrong; reinstall visagist"
+            ) from error
+        self.passes = passes
+        self._session: Any = make_session(model.onnx, threads=threads)
+
+    @classmethod
+    def from_pretrained(
+        cls, name_or_dir: str | os.PathLike[str] = "face-mesh", *, threads: int = 1
+    ) -> MeshPredictor:
+        """Open a bundled or own model.
+
+        Raises:
+            ModelMissingError: there is no such model.
+            ModelDamagedError: a file does not match its manifest.
+        """
+        return cls(open_model(name_or_dir), threads=threads)
+
+    def predict(
+        self, pixels: NDArray[np.uint8], detection: Detection
+    ) -> tuple[NDArray[np.float32], float]:
+        """Mesh of a detected face.
+
+        Args:
+            pixels: (H, W, 3) uint8 photo.
+            detection: box, and points where the detector has them, in photo pixels.
+
+        Returns:
+            The (478, 3) float32 mesh in photo pixels, and the confidence 0..1 of the last pass.
+        """
+        alignment = self._widened(_first_alignment(detection))
+        mesh, confidence = self._run(pixels, alignment)
+        for _ in range(self.passes - 1):
+            alignment = self._widened(align(mesh))
+            mesh, confidence = self._run(pixels, alignment)
+        return mesh, confidence
+
+    def _widened(self, alignment: Alignment) -> Alignment:
+        """The network's crop: ``field`` canonical crops wide, around the canonical one."""
+        matrix = alignment.matrix / self.field
+        matrix[:, 2] += alignment.size / 2 * (1 - 1 / self.field)
+        return Alignment(matrix, alignment.size).resized(self.size)
+
+    def _run(
+        self, pixels: NDArray[np.uint8], alignment: Alignment
+    ) -> tuple[NDArray[np.float32], float]:
+        view = crop(pixels, alignment).astype(np.float32)
+        image = (view.transpose(2, 0, 1)[None] - 127.5) / np.float32(127.5)
+        points, logit = self._session.run(None, {"image": image})
+        mesh = alignment.to_photo(points[0].reshape(N_POINTS, 3) * self.size)
+        return mesh, float(1 / (1 + np.exp(-float(logit[0]))))
+
+
+@cache
+def _canonical_five() -> NDArray[np.float32]:
+    """(5, 2) eyes, nose tip and mouth corners of the canonical face, image left first."""
+    points = canonical_points()[:, :2]
+    right_eye = points[[RIGHT_EYE_OUTER, RIGHT_EYE_INNER]].mean(0)
+    left_eye = points[[LEFT_EYE_OUTER, LEFT_EYE_INNER]].mean(0)
+    return np.stack(
+        [right_eye, left_eye, points[_NOSE], points[_RIGHT_MOUTH], points[_LEFT_MOUTH]]
+    )
+
+
+def _first_alignment(detection: Detection) -> Alignment:
+    if detection.points is not None:
+        return Alignment(similarity(detection.points, _canonical_five()))
+    x0, y0, x1, y1 = detection.box
+    scale = _BOX_WIDTH / max(x1 - x0, 1.0)
+    centre = np.array([(x0 + x1) / 2, (y0 + y1) / 2])
+    offset = np.array(_BOX_CENTRE) - scale * centre
+    return Alignment(np.array([[scale, 0, offset[0]], [0, scale, offset[1]]], np.float64))

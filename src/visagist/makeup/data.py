@@ -1,0 +1,269 @@
+"""From packed faces to batches: targets drawn once by the retoucher, disturbed anew every time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from visagist.corpus.pack import Pack
+from visagist.errors import DataError
+from visagist.makeup.config import MakeupTrainingConfig
+from visagist.makeup.retoucher import retouch
+from visagist.makeup.style import Style
+
+CROP = 256
+PATCH = 4
+EYE_STRIP = (slice(72, 136), slice(56, 200))
+"""Rows and columns of the canonical crop in which eyes lie, with room for misalignment."""
+
+Item = tuple[
+    NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64], NDArray[np.int16], NDArray[np.int16]
+]
+
+
+@dataclass(frozen=True, slots=True)
+class MakeupBatch:
+    """One batch. Residuals are what makeup adds to the clean picture, in 1 / 255.
+
+    Attributes:
+        image: (B, 3, S, S) float32 in [-1, 1], as a camera and a detector would give it.
+        styles: (B, K) int64 style of each target.
+        where: (B, P) int64 numbers of the patches that are looked at.
+        patches: (B, K, 3 p^2, P) float32 residual there, in the order of ``torch.pixel_shuffle``.
+        eyes: (B, 3, h, w) float32 residual of the first style in the eye strip.
+    """
+
+    image: Tensor
+    styles: Tensor
+    where: Tensor
+    patches: Tensor
+    eyes: Tensor
+
+
+def render_targets(
+    pack: Pack,
+    styles: Sequence[Style],
+    path: Path,
+    *,
+    workers: int = 1,
+    progress: Callable[[int], None] = lambda done: None,
+) -> NDArray[np.uint8]:
+    """Every face of the pack bare and in every style, as a memory-mapped array.
+
+    Args:
+        pack: wide crops with their meshes.
+        styles: what to draw.
+        path: the ``.npy`` to write; an existing one is reused when faces and styles are the same,
+            and a partly rendered one is completed.
+        workers: processes.
+        progress: called with the number of faces done.
+
+    Returns:
+        (N, 1 + styles, H, W, 3) uint8, read-only; index 0 is the bare face.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    shape = (len(pack), 1 + len(styles), *pack.crops.shape[1:])
+    key = _digest(pack, styles)
+    note = path.with_suffix(".json")
+    done = _already_done(note, path, key, shape)
+    try:
+        mode = "r+" if path.exists() and done else "w+"
+        targets = np.lib.format.open_memmap(path, mode=mode, dtype=np.uint8, shape=shape)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot write the rendered targets ({error})") from error
+    todo = range(done, len(pack))
+    jobs = ((pack.crops[i], pack.meshes[i], styles) for i in todo)
+    with ProcessPoolExecutor(workers) as pool:
+        for i, drawn in zip(todo, pool.map(_render, jobs, chunksize=4), strict=True):
+            targets[i] = drawn
+            if (i + 1) % 50 == 0 or i + 1 == len(pack):
+                targets.flush()
+                _write_note(note, key, i + 1)
+            progress(i + 1)
+    del targets
+    return np.load(path, mmap_mode="r")
+
+
+def _render(
+    job: tuple[NDArray[np.uint8], NDArray[np.float32], Sequence[Style]],
+) -> NDArray[np.uint8]:
+    crop, mesh, styles = job
+    return np.stack([crop, *(retouch(crop, mesh, style) for style in styles)])
+
+
+def _digest(pack: Pack, styles: Sequence[Style]) -> str:
+    sha = hashlib.sha256()
+    sha.update("\n".join(pack.names).encode())
+    sha.update(pack.meshes.tobytes())
+    for style in styles:
+        sha.update(style.model_dump_json().encode())
+    return sha.hexdigest()
+
+
+def _already_done(note: Path, path: Path, key: str, shape: tuple[int, ...]) -> int:
+    try:
+        data = json.loads(note.read_text(encoding="utf-8"))
+        stored = np.load(path, mmap_mode="r").shape
+    except (OSError, ValueError):
+        return 0
+    return int(data["faces"]) if data.get("key") == key and stored == shape else 0
+
+
+def _write_note(note: Path, key: str, faces: int) -> None:
+    temporary = note.with_suffix(".part")
+    temporary.write_text(json.dumps({"key": key, "faces": faces}), encoding="utf-8")
+    os.replace(temporary, note)
+
+
+class MakeupDataset(Dataset[Item]):
+    """Item ``step`` is the whole batch of that step: a function of the seed and the step alone.
+
+    Args:
+        targets: (N, 1 + styles, H, W, 3) from :func:`render_targets`.
+        zoom: field of view of the targets in canonical crops.
+        config: ranges of the disturbances.
+        seed: of the run.
+        steps: length of the run.
+    """
+
+    def __init__(
+        self,
+        targets: NDArray[np.uint8],
+        *,
+        zoom: float,
+        config: MakeupTrainingConfig,
+        seed: int,
+        steps: int,
+    ) -> None:
+        self.targets, self.zoom, self.config = targets, zoom, config
+        self.seed, self.steps = seed, steps
+        self.styles = targets.shape[1] - 1
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __getitem__(self, step: int) -> Item:
+        cv2.setNumThreads(0)
+        rng = np.random.default_rng((self.seed, step))
+        faces = [self._face(rng) for _ in range(self.config.batch)]
+        images, styles, where, patches, eyes = zip(*faces, strict=True)
+        return np.stack(images), np.stack(styles), np.stack(where), np.stack(patches), np.stack(eyes)
+
+    def _face(self, rng: np.random.Generator) -> Item:
+        cfg = self.config
+        face = int(rng.integers(len(self.targets)))
+        styles = rng.permutation(self.styles)[: cfg.styles_per_face]
+        matrix = self._matrix(rng)
+        curves = light_curves(rng, cfg.photometric)
+        bare = self._view(self.targets[face, 0], matrix, curves)
+        residuals = np.empty((len(styles), CROP, CROP, 3), np.int16)
+        for j, style in enumerate(styles):
+            made_up = self._view(self.targets[face, 1 + style], matrix, curves)
+            np.subtract(made_up, bare, out=residuals[j], dtype=np.int16)
+        grid = into_patches(residuals)
+        where = self._choose(grid, rng)
+        eyes = residuals[0][EYE_STRIP].transpose(2, 0, 1)
+        image = degrade(bare, rng) if rng.random() < cfg.degrade else bare
+        return image, styles, where, grid[:, where].transpose(0, 2, 1), eyes
+
+    def _choose(self, grid: NDArray[np.int16], rng: np.random.Generator) -> NDArray[np.int64]:
+        """Patches to look at, drawn without replacement: strong makeup first, plain skin rarely."""
+        count = min(self.config.patches, grid.shape[1])
+        if count == grid.shape[1]:
+            return np.arange(count)
+        strength = np.maximum(grid.max((0, 2)), -grid.min((0, 2))).astype(np.float32)
+        plain = self.config.plain_share
+        weight = np.where(strength > 1, 1 + np.clip(strength / 12, 0, 4), plain)
+        # Exponential keys give a weighted sample without replacement (Efraimidis, Spirakis 2006).
+        keys = rng.exponential(size=len(weight)) / weight
+        return np.sort(np.argpartition(keys, count)[:count])
+
+    def _matrix(self, rng: np.random.Generator) -> NDArray[np.float64]:
+        """(2, 3) from crop pixels to target pixels: roll, scale, shift and mirror."""
+        cfg = self.config
+        angle = np.deg2rad(np.clip(rng.normal(0, cfg.roll / 2), -cfg.roll, cfg.roll))
+        scale = np.exp(rng.uniform(-cfg.scale, cfg.scale))
+        side = self.targets.shape[2]
+        unit = side / (CROP * self.zoom)
+        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        linear = turn * scale * unit
+        if rng.random() < 0.5:
+            linear[:, 0] *= -1
+        centre = side / 2 + rng.uniform(-cfg.shift, cfg.shift, 2) * unit
+        offset = centre - linear @ np.full(2, CROP / 2)
+        return np.concatenate([linear, offset[:, None]], 1)
+
+    @staticmethod
+    def _view(
+        picture: NDArray[np.uint8], matrix: NDArray[np.float64], curves: NDArray[np.uint8]
+    ) -> NDArray[np.uint8]:
+        # cv2 counts pixel centres from 0, we from .5.
+        shifted = matrix.copy()
+        shifted[:, 2] += shifted[:, :2] @ np.full(2, 0.5) - 0.5
+        view = cv2.warpAffine(
+            picture,
+            shifted,
+            (CROP, CROP),
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        return np.asarray(cv2.LUT(view, curves[None]), np.uint8)
+
+
+def light_curves(rng: np.random.Generator, strength: float) -> NDArray[np.uint8]:
+    """(256, 3) tone curves: exposure, colour cast, gamma and contrast.
+
+    The same curves go over the bare and the made-up face, as one light and one camera would.
+    """
+    x = np.arange(256)[:, None] / 255.0
+    gain = 2 ** (rng.uniform(-0.6, 0.4) * strength)
+    cast = 2 ** (rng.uniform(-0.15, 0.15, 3) * strength)
+    gamma = 2 ** (rng.uniform(-0.3, 0.3) * strength)
+    contrast = 2 ** (rng.uniform(-0.25, 0.25) * strength)
+    y = (np.clip(x, 1e-4, 1) ** gamma * gain * cast - 0.5) * contrast + 0.5
+    return np.rint(np.clip(y, 0, 1) * 255).astype(np.uint8)
+
+
+def degrade(picture: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Blur, noise and JPEG traces of a poor camera; the target stays clean."""
+    if rng.random() < 0.5:
+        sigma = rng.uniform(0.3, 1.3)
+        picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), sigma), np.uint8)
+    if rng.random() < 0.5:
+        noise = np.empty(picture.shape, np.int16)
+        cv2.setRNGSeed(int(rng.integers(1 << 31)))
+        cv2.randn(noise, (0, 0, 0), (float(rng.uniform(1, 9)),) * 3)
+        picture = np.clip(picture + noise, 0, 255).astype(np.uint8)
+    if rng.random() < 0.5:
+        quality = int(rng.integers(30, 95))
+        _, stream = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
+        picture = np.asarray(cv2.imdecode(stream, cv2.IMREAD_COLOR), np.uint8)
+    return picture
+
+
+def into_patches(residuals: NDArray[np.int16]) -> NDArray[np.int16]:
+    """(K, S, S, 3) -> (K, patches, 3 p^2) in the channel order of ``torch.pixel_shuffle``."""
+    k, side = residuals.shape[0], residuals.shape[1] // PATCH
+    cells = residuals.reshape(k, side, PATCH, side, PATCH, 3).transpose(0, 1, 3, 5, 2, 4)
+    return cells.reshape(k, side * side, 3 * PATCH * PATCH)
+
+
+def to_batch(item: Item, device: torch.device) -> MakeupBatch:
+    """Numpy arrays of :class:`MakeupDataset` to tensors on the device."""
+    images, styles, where, patches, eyes = (torch.as_tensor(part).to(device) for part in item)
+    image = images.permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+    return MakeupBatch(image, styles, where, patches.float().div_(255), eyes.float().div_(255))

@@ -1,0 +1,157 @@
+"""Training of the makeup network: the step that the shared loop runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from visagist.makeup.config import MakeupNetworkConfig, MakeupTrainingConfig
+from visagist.makeup.data import EYE_STRIP, PATCH, MakeupDataset, to_batch
+from visagist.makeup.losses import equivariance, residual_losses
+from visagist.makeup.network import MakeupNetwork
+from visagist.training.loop import LoopConfig
+
+
+class MakeupRecipe(BaseModel):
+    """One trained artefact: ``recipes/makeup-tiny.yaml``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    network: MakeupNetworkConfig
+    training: MakeupTrainingConfig = MakeupTrainingConfig()
+    loop: LoopConfig = LoopConfig()
+
+
+class MakeupTask:
+    """Model, data and losses for :func:`visagist.training.loop.train`.
+
+    Args:
+        recipe: every knob.
+        targets: (N, 1 + styles, H, W, 3) rendered training faces.
+        held_out: the same for validation faces.
+        zoom: field of view of both in canonical crops.
+        device: where to train.
+        workers: processes that prepare batches.
+    """
+
+    def __init__(
+        self,
+        recipe: MakeupRecipe,
+        targets: NDArray[np.uint8],
+        held_out: NDArray[np.uint8],
+        *,
+        zoom: float,
+        device: torch.device,
+        workers: int = 0,
+    ) -> None:
+        self.recipe, self.device, self.workers = recipe, device, workers
+        torch.manual_seed(recipe.loop.seed)
+        self.network = MakeupNetwork(recipe.network).to(device)
+        self.network.to(memory_format=torch.channels_last)
+        self.codes = torch.eye(len(recipe.network.styles), device=device)
+        self.dataset = MakeupDataset(
+            targets,
+            zoom=zoom,
+            config=recipe.training,
+            seed=recipe.loop.seed,
+            steps=recipe.loop.steps,
+        )
+        calm = recipe.training.model_copy(
+            update={
+                "photometric": 0.0, "degrade": 0.0, "roll": 2.0, "shift": 2.0, "scale": 0.02,
+                "styles_per_face": len(recipe.network.styles), "batch": 8,
+                "patches": 1 << 20,
+            }
+        )  # fmt: skip
+        self.held_out = MakeupDataset(
+            held_out, zoom=zoom, config=calm, seed=1, steps=max(1, min(8, len(held_out) // 8))
+        )
+        self._batches: Iterator[Any] | None = None
+        self._next = -1
+
+    @property
+    def model(self) -> nn.Module:
+        """The network being trained."""
+        return self.network
+
+    def _batch(self, step: int) -> Any:
+        if self._batches is None or step != self._next:
+            loader: DataLoader[Any] = DataLoader(
+                self.dataset,
+                batch_size=None,
+                sampler=range(step, len(self.dataset)),
+                num_workers=self.workers,
+                collate_fn=_same,
+                prefetch_factor=4 if self.workers else None,
+            )
+            self._batches = iter(loader)
+        self._next = step + 1
+        return next(self._batches)
+
+    def losses(
+        self, model: nn.Module, step: int, generator: torch.Generator
+    ) -> Mapping[str, Tensor]:
+        """Reconstruction on K styles a face, and shift equivariance on a part of the batch."""
+        cfg = self.recipe.training
+        batch = to_batch(self._batch(step), self.device)
+        image = batch.image.contiguous(memory_format=torch.channels_last)
+        n, count = len(image), round(len(image) * cfg.consistency_share)
+        count = count if cfg.shift_consistency > 0 else 0
+        dx, dy = torch.randint(-3, 4, (2,), generator=generator, device=generator.device).tolist()
+        moved = torch.roll(image[:count], (dy, dx), (2, 3))
+        network: Any = model
+        features = network.trunk(torch.cat([image, moved]) if count else image)
+        codes = self.codes[batch.styles]
+        where = batch.where[:, None].expand(-1, features.shape[1], -1)
+        patches = network.patches(features[:n].flatten(2).gather(2, where), codes)
+        first = codes[:, :1]
+        eyes = self._strip(network, features[:n], first)
+        losses = dict(residual_losses(patches, batch.patches, eyes, batch.eyes, cfg))
+        if count:
+            after = self._whole(network, features[n:], first[:count])[:, 0]
+            before = self._whole(network, features[:count], first[:count])[:, 0]
+            losses["shift"] = cfg.shift_consistency * equivariance(after, before, (dx, dy))
+        return losses
+
+    def _strip(self, network: Any, features: Tensor, codes: Tensor) -> Tensor:
+        """(B, 3, h, w) residual of the first code in the eye strip."""
+        rows, columns = (slice(s.start // PATCH, s.stop // PATCH) for s in EYE_STRIP)
+        return self._whole(network, features[:, :, rows, columns], codes)[:, 0]
+
+    def _whole(self, network: Any, features: Tensor, codes: Tensor) -> Tensor:
+        """(B, K, 3, H, W) residuals of a rectangle of features."""
+        patches = network.patches(features.flatten(2), codes)
+        return torch.pixel_shuffle(patches.unflatten(3, features.shape[2:]), PATCH)
+
+    @torch.no_grad()
+    def validate(self, model: nn.Module) -> Mapping[str, float]:
+        """PSNR of held-out people in calm crops, its gain over the bare face, and the leak."""
+        network: Any = model
+        psnr, bare, leak = [], [], []
+        for step in range(len(self.held_out)):
+            batch = to_batch(self.held_out[step], self.device)
+            features = network.trunk(batch.image)
+            predicted = network.patches(features.flatten(2), self.codes[batch.styles])
+            error = (predicted - batch.patches).square().mean((2, 3))
+            floor = batch.patches.square().mean((2, 3))
+            psnr.append(-10 * torch.log10(error.clamp_min(1e-9)))
+            bare.append(-10 * torch.log10(floor.clamp_min(1e-9)))
+            outside = (batch.patches.abs() < 1.5 / 255).float()
+            leak.append((predicted.abs() * outside).sum((2, 3)) / predicted.abs().sum((2, 3)))
+        gain = torch.cat(psnr).mean() - torch.cat(bare).mean()
+        return {
+            "psnr": float(torch.cat(psnr).mean()),
+            "gain": float(gain),
+            "leak": float(torch.cat(leak).mean()),
+        }
+
+
+def _same(item: Any) -> Any:
+    return item
