@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from visagist import errors
 from visagist.cli.output import needs_extra
 from visagist.errors import MissingExtraError, VisagistError
 
-VERBS = ("makeup", "styles", "demo", "doctor", "evaluate", "benchmark", "train", "export")
+VERBS = ("makeup", "styles", "demo", "doctor", "evaluate", "benchmark", "data", "train", "export")
 
 
 def test_help_lists_every_verb(run) -> None:
@@ -61,3 +62,14 @@ def test_as_a_module() -> None:
         [sys.executable, "-m", "visagist", "--version"], capture_output=True, text=True, check=True
     )
     assert ran.stdout == visagist.__version__ + "\n"
+
+
+def test_a_name_that_the_terminal_cannot_show() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "visagist", "makeup", "nowhere-\u2665.jpg", "--json"],
+        capture_output=True,
+        check=False,
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+    )
+    assert ran.returncode == 2
+    assert b"Traceback" not in ran.stderr

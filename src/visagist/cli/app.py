@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -10,6 +11,7 @@ import typer
 
 from visagist.cli import (
     benchmark,
+    data,
     demo,
     doctor,
     evaluate,
@@ -37,6 +39,7 @@ app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
 app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(benchmark.app, name="benchmark")
+app.add_typer(data.app, name="data")
 app.add_typer(train.app, name="train")
 app.add_typer(export.app, name="export")
 
@@ -66,6 +69,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     4 face, 5 an extra is missing, 6 model file, 130 interrupted (docs/cli.md).
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A file name may hold what the terminal's encoding does not; show it, never stop for it.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app(args=arguments, prog_name="visagist")
     except VisagistError as error:

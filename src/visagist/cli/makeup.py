@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from visagist.cli.output import Json, print_json
+from visagist.cli.output import Json, print_json, progress_bar
 from visagist.errors import InputError
 
 if TYPE_CHECKING:
@@ -144,35 +144,14 @@ def parse_faces(text: str) -> str | int:
 
 def _with_progress(outcomes: Iterable[Outcome], total: int, *, quiet: bool) -> list[Outcome]:
     """Run the batch with a bar on a terminal, and one line to stderr for what was not done."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
-    progress = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-        console=console,
-        disable=quiet or not sys.stderr.isatty(),
-    )
     done: list[Outcome] = []
     try:
-        with progress:
-            task = progress.add_task("makeup", total=total, rate="")
+        with progress_bar("makeup", total, quiet=quiet) as advance:
             for outcome in outcomes:
                 done.append(outcome)
                 if outcome.status in {"failed", "no-face"}:
-                    console.print(f"visagist: {outcome.source}: {outcome.reason}")
-                speed = progress.tasks[task].speed
-                progress.update(task, advance=1, rate=f"{speed:.1f}/s" if speed else "")
+                    print(f"visagist: {outcome.source}: {outcome.reason}", file=sys.stderr)
+                advance(len(done))
     except KeyboardInterrupt:
         print(
             f"visagist: stopped, {_summary(done)}; {total - len(done)} to go: "
