@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from visagist.errors import FaceChoiceError
+from visagist.errors import FaceChoiceError, FaceError
 from visagist.face.find import choose, find_faces
 from visagist.face.topology import canonical_points
 from visagist.face.types import Detection, Face
@@ -83,6 +83,16 @@ def test_a_mesh_that_is_not_finite_is_no_face():
             return np.full((478, 3), np.nan, np.float32), 0.99
 
     assert find(Fixed(LARGE), Broken()) == []
+
+
+def test_a_detection_that_cannot_be_aligned_does_not_cost_the_others():
+    class Strict(FakeMesher):
+        def predict(self, pixels, detection):
+            if detection.box == SMALL:
+                raise FaceError("the face lies outside the photo")
+            return super().predict(pixels, detection)
+
+    assert [f.detection.box for f in find(Fixed(SMALL, LARGE), Strict())] == [LARGE]
 
 
 @given(st.permutations([SMALL, LARGE, MIDDLE, (500.0, 10.0, 550.0, 70.0)]))

@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from visagist.errors import FaceChoiceError
+from visagist.errors import FaceChoiceError, FaceError
 from visagist.face.detect import Detector, default_detector
 from visagist.face.detect.boxes import suppress
 from visagist.face.topology import N_SKIN_POINTS
@@ -75,7 +75,10 @@ def find_faces(
     mesher = default_mesher() if mesher is None else mesher
     faces = []
     for detection in detections:
-        mesh, confidence = mesher.predict(pixels, detection)
+        try:
+            mesh, confidence = mesher.predict(pixels, detection)
+        except FaceError:
+            continue  # a false alarm at the edge must not cost the photo its other faces
         if confidence >= min_confidence and np.isfinite(mesh).all():
             faces.append(Face(detection, mesh, float(confidence)))
     # the corner breaks ties, so that equal faces keep one order
