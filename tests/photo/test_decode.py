@@ -97,6 +97,15 @@ def test_sixteen_bit_grey_tiff():
     assert photo.warnings
 
 
+def test_twelve_bit_grey_tiff():
+    tags = [(256, 4, 1, 2), (257, 4, 1, 1), (258, 3, 1, 12), (259, 3, 1, 1), (262, 3, 1, 1)]
+    tags += [(277, 3, 1, 1), (278, 4, 1, 1), (279, 4, 1, 3)]
+    data = samples.tiff([*tags, (273, 4, 1, 8 + 2 + 12 * 9 + 4)], bytes([0xFF, 0xF8, 0x00]))
+    photo = Photo.open(data)  # 4095 and 2048 of 4095
+    np.testing.assert_array_equal(photo.pixels[0, :, 0], (255, 128))
+    assert photo.warnings
+
+
 def test_sixteen_bit_colour_png():
     value = bytes([10, 0, 20, 0, 30, 0])
     photo = Photo.open(samples.png(4, 3, 16, 2, (b"\0" + value * 4) * 3))

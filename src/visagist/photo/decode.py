@@ -49,6 +49,7 @@ _FAULTS = (
     struct.error,
     zlib.error,
 )
+_DEEP = (";12", ";16", ";16B", ";16L", ";16N")
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -144,14 +145,16 @@ def _decode_opened(
     frames = getattr(image, "n_frames", 1) if entry.name != "TIFF" else 1
     if frames > 1 or getattr(image, "is_animated", False):
         notes.append("The file holds more than one picture; only the first is used.")
-    deep = _has_deep_tile(image) or (entry.name in ("AVIF", "HEIC") and is_deep(data))
+    raw = _raw_modes(image)  # gone after loading
+    deep = any(mode.endswith(_DEEP) for mode in raw)
+    deep |= entry.name in ("AVIF", "HEIC") and is_deep(data)
     full = image.size
     if max_side is not None:
         image.draft(None, (min(max_side, full[0]), min(max_side, full[1])))
     image.load()
     check_size(*image.size, limits)  # what the codec delivered, should it differ from the header
     exif = _exif(image, entry, limits, notes)
-    plain = to_plain(image)
+    plain = to_plain(image, white=4095 if "I;12" in raw else 65535)
     if deep or plain.deep:
         notes.append("More than 8 bits per channel: working pixels and saved files have 8.")
     if max_side is not None:
@@ -176,14 +179,14 @@ def _decode_opened(
     )
 
 
-def _has_deep_tile(image: ImageFile.ImageFile) -> bool:
-    """Whether the samples in the file have 16 bits; Pillow names this in its raw mode."""
-    return any(
-        part.endswith((";16", ";16B", ";16L", ";16N", ";12"))
+def _raw_modes(image: ImageFile.ImageFile) -> list[str]:
+    """How the samples stand in the file, in Pillow's words: "RGB;16B" for 16-bit colour."""
+    return [
+        part
         for tile in image.tile
         for part in (tile[3] if isinstance(tile[3], tuple) else (tile[3],))
         if isinstance(part, str)
-    )
+    ]
 
 
 def _shrunk(image: Image.Image, max_side: int) -> Image.Image:

@@ -36,15 +36,19 @@ class Plain:
         return Plain(change(self.colour), alpha, self.deep)
 
 
-def to_plain(image: Image.Image) -> Plain:
+def to_plain(image: Image.Image, *, white: int = 65535) -> Plain:
     """Split a decoded picture into colour and alpha.
+
+    Args:
+        image: loaded, of any mode.
+        white: the level that means white where the mode has 16 bits; 4095 in 12-bit TIFFs.
 
     Raises:
         PhotoFormatError: 32-bit samples, which are measurements rather than a photo.
     """
     mode = image.mode
     if mode in _SIXTEEN or (mode == "I" and image.format == "PNG"):
-        return _from_sixteen(image)
+        return _from_sixteen(image, white)
     if mode in ("I", "F"):
         raise PhotoFormatError("Pictures with 32 bits per channel: save it with 8 or 16 first.")
     if mode in _WITH_ALPHA or "transparency" in image.info:
@@ -62,10 +66,10 @@ def to_plain(image: Image.Image) -> Plain:
     return Plain(image.convert("RGB"), None)
 
 
-def _from_sixteen(image: Image.Image) -> Plain:
+def _from_sixteen(image: Image.Image, white: int) -> Plain:
     """16-bit grey: rounded to 8 bits, and its one transparent level made alpha."""
     levels = np.asarray(image).astype(np.uint32)
-    grey = ((np.minimum(levels, 65535) * 255 + 32767) // 65535).astype(np.uint8)
+    grey = ((np.minimum(levels, white) * 255 + white // 2) // white).astype(np.uint8)
     clear = image.info.get("transparency")
     alpha = None
     if isinstance(clear, int):
