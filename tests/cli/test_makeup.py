@@ -75,8 +75,8 @@ def test_json_of_a_batch(run, album: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "kind", "words"),
     [
-        (["album/a.png", "--style", "smokey"], 2, "UnknownStyleError", "did you mean smoky"),
-        (["album/a.png", "--mix", "smoky:1,rosewod:1"], 2, "UnknownStyleError", "mean rosewood"),
+        (["album/a.png", "--style", "smokey"], 2, "UnknownStyleError", "did you mean 'smoky'"),
+        (["album/a.png", "--mix", "smoky:1,rosewod:1"], 2, "UnknownStyleError", "mean 'rosewood'"),
         (["album/a.png", "--mix", "smoky"], 2, "InputError", "cannot read --mix"),
         (["album/a.png", "--mix", "smoky:1", "--style", "smoky"], 2, "InputError", "not both"),
         (["album/a.png", "--faces", "some"], 2, "InputError", "all, largest or a number"),
@@ -139,7 +139,7 @@ def test_mix_is_read() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "a", "a:", ":1", "a:x", "a:-1", "a:nan", "a:2", "a:1,a:1", "a:1,", "a:1;b:1"]
+    "text", ["", "a", "a:", ":1", "a:x", "a:-1", "a:nan", "a:inf", "a:1,a:1", "a:1,", "a:1;b:1"]
 )
 def test_mix_that_cannot_be_read(text: str) -> None:
     with pytest.raises(InputError, match="cannot read --mix"):

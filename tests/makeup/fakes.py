@@ -5,13 +5,15 @@ A photo of one colour stands for one without a face, so tests make each kind of 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from visagist.errors import NoFaceError
 from visagist.face.types import Detection, Face
+from visagist.makeup.inference import Makeup
 from visagist.photo import Photo
 
 STYLES = ("rosewood", "smoky")
@@ -35,6 +37,10 @@ class FakeMakeup:
     @classmethod
     def from_pretrained(cls, name: str = "makeup-tiny", threads: int = 1) -> FakeMakeup:
         return cls()
+
+    def style_code(self, weights: Mapping[str, float]) -> None:
+        """Refuses what Makeup refuses, in its words."""
+        Makeup.style_code(cast("Makeup", self), weights)
 
     def apply(self, photo: Photo, **options: Any) -> FakeResult:
         self.calls.append(options)

@@ -6,14 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.makeup.fakes import STYLES, FakeMakeup
-from visagist.errors import (
-    InputError,
-    NoFaceError,
-    PhotoError,
-    PhotoWriteError,
-    UnknownStyleError,
-)
+from tests.makeup.fakes import FakeMakeup
+from visagist.errors import NoFaceError, PhotoError, PhotoWriteError
 from visagist.makeup.batch import Settings, compare_path, run_batch, run_one
 from visagist.photo import Photo
 from visagist.photo.batch import Job
@@ -102,16 +96,7 @@ def test_a_folder_that_cannot_be_made(jobs: list[Job], tmp_path: Path) -> None:
         run_one(FakeMakeup(), Job(jobs[0].source, tmp_path / "file" / "a.png"), Settings())
 
 
-def test_styles_are_checked_before_the_first_photo() -> None:
-    Settings(style="smoky").check(STYLES)
-    Settings(mix={"smoky": 0.5, "rosewood": 0.5}).check(STYLES)
-    with pytest.raises(UnknownStyleError, match="did you mean rosewood"):
-        Settings(style="rosewod").check(STYLES)
-    with pytest.raises(UnknownStyleError, match="there are rosewood, smoky"):
-        Settings(mix={"smoky": 1.0, "zzz": 0.2}).check(STYLES)
-    with pytest.raises(InputError, match="every share"):
-        Settings(mix={"smoky": 0.0}).check(STYLES)
-
-
 def test_label_names_the_mix() -> None:
     assert Settings(mix={"smoky": 0.4, "rosewood": 0.6}).label == "smoky+rosewood"
+    assert Settings(mix={"smoky": 0.4}).weights == {"smoky": 0.4}
+    assert Settings(style="smoky").weights == {"smoky": 1.0}

@@ -33,6 +33,13 @@ def test_the_nearest_name_is_given() -> None:
         open_model("dubling")
 
 
+def test_a_folder_given_like_a_name(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder.parent)
+    with pytest.raises(ModelMissingError, match=r"write \./doubling"):
+        open_model("doubling")
+    assert open_model("./doubling").config["size"] == 3
+
+
 @pytest.mark.usefixtures("home")
 @pytest.mark.parametrize("name", ["..", ".", "", "../doubling", "no/such", "doubling/../../x"])
 def test_a_name_never_leaves_the_store(name: str) -> None:

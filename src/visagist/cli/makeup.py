@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -30,11 +31,11 @@ def makeup(
         str | None, typer.Option(metavar="A:0.6,B:0.4", help="Several styles and their shares.")
     ] = None,
     intensity: Annotated[
-        float, typer.Option(min=0.0, max=2.0, help="Of the whole style; 1 is as designed.")
+        float, typer.Option(min=0.0, max=1.5, help="Of the whole style; 1 is as designed.")
     ] = 1.0,
-    lips: Annotated[float, typer.Option(min=0.0, max=2.0, help="Of the lips alone.")] = 1.0,
-    eyes: Annotated[float, typer.Option(min=0.0, max=2.0, help="Of the eyes alone.")] = 1.0,
-    skin: Annotated[float, typer.Option(min=0.0, max=2.0, help="Of the skin alone.")] = 1.0,
+    lips: Annotated[float, typer.Option(min=0.0, max=1.5, help="Of the lips alone.")] = 1.0,
+    eyes: Annotated[float, typer.Option(min=0.0, max=1.5, help="Of the eyes alone.")] = 1.0,
+    skin: Annotated[float, typer.Option(min=0.0, max=1.5, help="Of the skin alone.")] = 1.0,
     faces: Annotated[
         str, typer.Option(metavar="all|largest|N", help="Which faces; 0 is the largest.")
     ] = "all",
@@ -90,7 +91,7 @@ def makeup(
     )
     jobs = plan(photos, single=single, output=output, suffix=settings.label, overwrite=overwrite)
     engine = Makeup.from_pretrained(model, threads=threads)
-    settings.check(engine.styles)
+    engine.style_code(settings.weights)  # an unknown style is told before the first photo
     if single:
         outcome = run_one(engine, jobs[0], settings)
         if as_json:
@@ -120,23 +121,25 @@ def parse_mix(text: str) -> dict[str, float]:
             share = float(number)
         except ValueError:
             share = -1.0
-        if not (name and colon and 0.0 <= share <= 1.0) or name in shares:
+        if not (name and colon and 0.0 <= share < math.inf) or name in shares:
             raise InputError(
                 f"cannot read --mix {text!r} at {part.strip()!r}; "
-                "write each style once with a share of 0 to 1, such as rosewood:0.6,smoky:0.4"
+                "write each style once with its share, such as rosewood:0.6,smoky:0.4"
             )
         shares[name] = share
     return shares
 
 
-def parse_faces(text: str) -> str | int:
+def parse_faces(text: str) -> Literal["all", "largest"] | int:
     """``all``, ``largest`` or the number of a face, counted from 0 by size.
 
     Raises:
         InputError: it is none of these.
     """
-    if text in {"all", "largest"}:
-        return text
+    if text == "all":
+        return "all"
+    if text == "largest":
+        return "largest"
     if text.isascii() and text.isdigit():
         return int(text)
     raise InputError(f"--faces is all, largest or a number from 0, not {text!r}")

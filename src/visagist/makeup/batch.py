@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from visagist.errors import (
-    InputError,
-    NoFaceError,
-    PhotoWriteError,
-    UnknownStyleError,
-    VisagistError,
-)
+from visagist.errors import NoFaceError, PhotoWriteError, VisagistError
 from visagist.photo import Photo
 from visagist.photo.batch import Job
 from visagist.photo.sheet import side_by_side
@@ -34,7 +27,7 @@ class Settings:
 
     Attributes:
         style: name of the style when ``mix`` is not given.
-        mix: shares 0..1 by style.
+        mix: shares by style.
         intensity, lips, eyes, skin: factors, 1 is as the style was designed.
         faces: ``all``, ``largest`` or the number of a face from 0, the largest first.
         compare: also write before beside after.
@@ -48,7 +41,7 @@ class Settings:
     lips: float = 1.0
     eyes: float = 1.0
     skin: float = 1.0
-    faces: str | int = "all"
+    faces: Literal["all", "largest"] | int = "all"
     compare: bool = False
     quality: int = 95
     overwrite: bool = False
@@ -58,20 +51,10 @@ class Settings:
         """A name for files: the style, or the mixed styles joined."""
         return self.style if self.mix is None else "+".join(self.mix)
 
-    def check(self, known: tuple[str, ...]) -> None:
-        """Refuse a style that does not exist before the first photo is opened.
-
-        Raises:
-            UnknownStyleError: names the nearest style.
-            InputError: all shares of the mix are 0.
-        """
-        for name in (self.style,) if self.mix is None else self.mix:
-            if name not in known:
-                near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-                hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}."
-                raise UnknownStyleError(f"there is no style {name!r}; {hint}")
-        if self.mix is not None and sum(self.mix.values()) <= 0:
-            raise InputError("every share of the mix is 0; give at least one more than that")
+    @property
+    def weights(self) -> dict[str, float]:
+        """Share by style, also when there is only one."""
+        return {self.style: 1.0} if self.mix is None else self.mix
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -113,6 +113,8 @@ def find_model(name_or_dir: str | os.PathLike[str]) -> Path:
     known = list_models()
     if text in known:
         return known[text]
+    if Path(text).is_dir():
+        raise ModelMissingError(f"there is no model named {text!r}; for the folder write ./{text}")
     near = difflib.get_close_matches(text, known, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]}?" if near else f"there is {', '.join(known) or 'none'}."
     raise ModelMissingError(
