@@ -87,7 +87,10 @@ def _brows(c: Canvas, layer: Layer, brows: Brows, strength: float) -> None:
     alpha = layer.alpha * near * np.float32(strength)
     here = c.lab[at]
     pigment = lab_of(brows.colour)
-    aim = np.float32(pigment[0] * min(c.light, 1.0))
+    # Light brows are not drawn black: at most 22 L below their own.
+    core = c.base[at][..., 0][layer.alpha > 0.6]
+    own = float(np.median(core)) if core.size else 0.0
+    aim = np.float32(max(float(pigment[0]) * min(c.light, 1.0), own - 22.0))
     # Gaps are as light as skin: they get the powder. Hairs are dark already and stay.
     gap = np.minimum(aim - here[..., 0], 0.0)
     here[..., 0] += alpha * np.float32(0.25 + 0.5 * brows.fill) * gap

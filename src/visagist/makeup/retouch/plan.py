@@ -95,7 +95,7 @@ def plan(mesh: NDArray[np.floating], style: Style, shape: tuple[int, int]) -> Pl
     points = (np.asarray(mesh[:, :2], np.float32) - vector(x0, y0)).astype(np.float32)
     size = (y1 - y0, x1 - x0)
     regions = region_masks(points, size)
-    allowed = smoothstep(0.5, 0.1, regions.eyes) * smoothstep(0.5, 0.1, regions.mouth)
+    allowed = smoothstep(0.5, 0.1, regions.eyes) * smoothstep(0.5, 0.25, regions.mouth)
     made = Plan(window, points, unit, regions, allowed)
     _skin(made, style)
     _eyes(made, style)
