@@ -16,10 +16,25 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
+from pydantic import BaseModel, ConfigDict, Field
 
-from visagist.corpus.labelled import LabelledFace
+from visagist.corpus.labelled import LabelledFace, read_faces
 from visagist.errors import DataError
 from visagist.face.align import Alignment, align, crop
+
+
+class PackConfig(BaseModel):
+    """Which labelled faces a training sees, and how they are cropped."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    folders: tuple[str, ...] = Field(description="folders of the labelled tree")
+    without_generators: tuple[str, ...] = Field(
+        (), description="generators whose terms forbid training on their pictures"
+    )
+    size: int = Field(320, description="side of a crop in pixels", ge=16, le=2048)
+    zoom: float = Field(1.25, description="field of view in canonical crops", gt=0)
+    quality: int = Field(92, description="JPEG quality of the crops", ge=1, le=100)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,3 +160,21 @@ def read_pack(path: Path) -> Pack:
     with ThreadPoolExecutor() as pool:  # libjpeg releases the GIL
         crops = np.stack(list(pool.map(decode, range(len(ends)))))
     return Pack(crops, meshes, tuple(map(str, names)), tuple(map(str, splits)), zoom)
+
+
+def pack_for_training(root: Path, path: Path, config: PackConfig) -> Pack:
+    """The training and validation faces of a tree, packed at ``path`` on the first call.
+
+    Raises:
+        DataError: the tree or an existing pack cannot be read.
+    """
+    if not path.is_file():
+        faces = read_faces(
+            root,
+            folders=config.folders,
+            splits=("train", "validation"),
+            without_generators=config.without_generators,
+        )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_pack(faces, path, size=config.size, zoom=config.zoom, quality=config.quality)
+    return read_pack(path)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,15 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from visagist.corpus.pack import PackConfig, pack_for_training
 from visagist.makeup.config import MakeupNetworkConfig, MakeupTrainingConfig
-from visagist.makeup.data import EYE_STRIP, PATCH, MakeupDataset, to_batch
+from visagist.makeup.data import EYE_STRIP, PATCH, MakeupDataset, render_targets, to_batch
 from visagist.makeup.losses import equivariance, residual_losses
 from visagist.makeup.network import MakeupNetwork
+from visagist.makeup.style import load_style
 from visagist.training.loop import LoopConfig
+from visagist.training.loop import train as run_loop
+from visagist.training.run import read_recipe, write_run
 
 
 class MakeupRecipe(BaseModel):
@@ -24,6 +29,7 @@ class MakeupRecipe(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    data: PackConfig
     network: MakeupNetworkConfig
     training: MakeupTrainingConfig = MakeupTrainingConfig()
     loop: LoopConfig = LoopConfig()
@@ -151,6 +157,50 @@ class MakeupTask:
             "gain": float(gain),
             "leak": float(torch.cat(leak).mean()),
         }
+
+
+def train(
+    recipe: Path,
+    *,
+    data: Path,
+    output: Path,
+    resume: bool = False,
+    workers: int = 1,
+    progress: Callable[[int, Mapping[str, float]], None] = lambda step, numbers: None,
+) -> Path:
+    """Train the makeup network of a recipe on a labelled tree.
+
+    Args:
+        recipe: ``recipes/makeup-tiny.yaml`` or another.
+        data: the labelled tree; its faces are packed and made up by the retoucher first.
+        output: folder for the pack, targets, log, checkpoints and final weights.
+        resume: go on from the last checkpoint in ``output``.
+        workers: processes that render targets and prepare batches.
+        progress: called with the step and numbers of each logged step.
+
+    Returns:
+        ``output``, ready for ``visagist export makeup``.
+    """
+    settings = read_recipe(recipe, MakeupRecipe)
+    pack = pack_for_training(data, output / "pack.npz", settings.data)
+    styles = [load_style(name) for name in settings.network.styles]
+    targets = {
+        split: render_targets(
+            pack.subset(split), styles, output / f"{split}.npy", workers=max(1, workers)
+        )
+        for split in ("train", "validation")
+    }
+    task = MakeupTask(
+        settings,
+        targets["train"],
+        targets["validation"],
+        zoom=pack.zoom,
+        device=torch.device("cuda" if torch.cuda.is_available() else "cpu"),
+        workers=workers,
+    )
+    model = run_loop(task, settings.loop, output, resume=resume, progress=progress)
+    write_run(output, model, settings)
+    return output
 
 
 def _same(item: Any) -> Any:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
-import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
-from visagist.corpus.pack import Pack
-from visagist.errors import ConfigError
+from visagist.corpus.pack import Pack, PackConfig, pack_for_training
 from visagist.face.mesh.config import MeshNetworkConfig, MeshTrainingConfig
 from visagist.face.mesh.data import MeshData
 from visagist.face.mesh.losses import (
@@ -23,6 +21,8 @@ from visagist.face.mesh.losses import (
 )
 from visagist.face.mesh.network import MeshNetwork
 from visagist.training.loop import LoopConfig
+from visagist.training.loop import train as run_loop
+from visagist.training.run import read_recipe, write_run
 
 
 class MeshRecipe(BaseModel):
@@ -30,6 +30,7 @@ class MeshRecipe(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    data: PackConfig
     network: MeshNetworkConfig = MeshNetworkConfig()
     training: MeshTrainingConfig = MeshTrainingConfig()
     loop: LoopConfig = LoopConfig()
@@ -93,20 +94,30 @@ class MeshTask:
         return numbers
 
 
-def read_recipe(path: Path) -> MeshRecipe:
-    """Read ``recipes/face-mesh.yaml``.
+def train(
+    recipe: Path,
+    *,
+    data: Path,
+    output: Path,
+    resume: bool = False,
+    progress: Callable[[int, Mapping[str, float]], None] = lambda step, numbers: None,
+) -> Path:
+    """Train the mesh network of a recipe on a labelled tree.
 
-    Raises:
-        ConfigError: unreadable, or a field is unknown or wrong (named in the message).
+    Args:
+        recipe: ``recipes/face-mesh.yaml`` or another.
+        data: the labelled tree; its faces are packed into ``output`` first.
+        output: folder for the pack, log, checkpoints and final weights.
+        resume: go on from the last checkpoint in ``output``.
+        progress: called with the step and numbers of each logged step.
+
+    Returns:
+        ``output``, ready for ``visagist export mesh``.
     """
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        return MeshRecipe.model_validate(data)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not YAML: {str(error).splitlines()[0]}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"{path}: {field}: {first['msg']}") from error
+    settings = read_recipe(recipe, MeshRecipe)
+    pack = pack_for_training(data, output / "pack.npz", settings.data)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    task = MeshTask(settings, pack, device)
+    model = run_loop(task, settings.loop, output, resume=resume, progress=progress)
+    write_run(output, model, settings)
+    return output

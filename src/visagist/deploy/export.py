@@ -1,0 +1,206 @@
+"""From a training run to a model folder: ONNX, weights, config and manifest, compared with torch."""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch.utils.flop_counter import FlopCounterMode
+
+import visagist
+from visagist.errors import ModelError
+from visagist.face.mesh.network import MeshNetwork
+from visagist.face.mesh.training import MeshRecipe
+from visagist.makeup.network import MakeupNetwork
+from visagist.makeup.training import MakeupRecipe
+from visagist.runtime.manifest import write_manifest
+from visagist.runtime.session import make_session
+from visagist.training.run import load_weights, read_run
+
+OPSET = 18
+LIMITS = {"model.onnx": 1e-4, "model-fp16.onnx": 2e-2}
+"""Largest |ONNX - torch| on fixed inputs; outputs are of order 1."""
+
+
+class ParityError(ModelError):
+    """An exported network does not compute what the trained one does."""
+
+
+def fold(model: nn.Module) -> nn.Module:
+    """Fold every batch normalisation into the convolution before it (in place)."""
+    for module in model.modules():
+        if not isinstance(module, nn.Sequential):
+            continue
+        for i in range(len(module) - 1):
+            conv, norm = module[i], module[i + 1]
+            if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                module[i] = fuse_conv_bn_eval(conv, norm)
+                module[i + 1] = nn.Identity()
+    return model
+
+
+class _Half(nn.Module):
+    """Half-precision weights and arithmetic behind float32 inputs and outputs."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model.half()
+
+    def forward(self, *inputs: Tensor) -> Any:
+        out = self.model(*(x.half() for x in inputs))
+        return tuple(o.float() for o in out) if isinstance(out, tuple) else out.float()
+
+
+def to_onnx(
+    model: nn.Module, example: Sequence[Tensor], inputs: Sequence[str], outputs: Sequence[str]
+) -> bytes:
+    """A single self-contained ONNX file with static shapes, checked by the ONNX checker."""
+    stream = io.BytesIO()
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # the exporter announces its successor on every call
+        torch.onnx.export(
+            model,
+            tuple(example),
+            stream,
+            input_names=list(inputs),
+            output_names=list(outputs),
+            opset_version=OPSET,
+            dynamo=False,
+        )
+    proto = onnx.load_from_string(stream.getvalue())
+    onnx.checker.check_model(proto, full_check=True)
+    return stream.getvalue()
+
+
+def parity(data: bytes, model: nn.Module, example: Mapping[str, Tensor]) -> float:
+    """Largest difference between ONNX Runtime and torch over the outputs."""
+    with torch.no_grad():
+        wanted = model(*example.values())
+    wanted = wanted if isinstance(wanted, tuple) else (wanted,)
+    session: Any = make_session(data)
+    got = session.run(None, {name: x.numpy() for name, x in example.items()})
+    return max(
+        float(np.abs(g - w.numpy()).max()) for g, w in zip(got, wanted, strict=True)
+    )
+
+
+def export_mesh(run: Path, output: Path, *, version: str | None = None) -> dict[str, Any]:
+    """Export a mesh run to a model folder.
+
+    Returns:
+        Sizes, parameters, GFLOP (two per multiply-add) and parity of each file.
+
+    Raises:
+        DataError: ``run`` holds no finished mesh run.
+        ParityError: ONNX Runtime and torch differ by more than the limit.
+    """
+    recipe, weights = read_run(run, MeshRecipe)
+    model = MeshNetwork(recipe.network)
+    load_weights(model, weights, run)
+    side = recipe.network.input_size
+    example = {"image": _noise((1, 3, side, side))}
+    config = {"kind": "face-mesh", **recipe.network.model_dump()}
+    return _write(
+        model, example, ("points", "confidence"), config, output, "face-mesh", version, run
+    )
+
+
+def export_makeup(
+    run: Path, output: Path, *, version: str | None = None
+) -> dict[str, Any]:
+    """Export a makeup run to a model folder; see :func:`export_mesh`."""
+    recipe, weights = read_run(run, MakeupRecipe)
+    model = MakeupNetwork(recipe.network)
+    load_weights(model, weights, run)
+    side, count = recipe.network.input_size, len(recipe.network.styles)
+    code = torch.full((1, count), 1.0 / count)
+    example = {"image": _noise((1, 3, side, side)), "style": code}
+    config = {"kind": "makeup", **recipe.network.model_dump()}
+    return _write(model, example, ("residual",), config, output, "makeup-tiny", version, run)
+
+
+def _noise(shape: tuple[int, ...]) -> Tensor:
+    return torch.rand(shape, generator=torch.Generator().manual_seed(7)) * 2 - 1
+
+
+def _write(
+    model: nn.Module,
+    example: Mapping[str, Tensor],
+    outputs: Sequence[str],
+    config: dict[str, Any],
+    folder: Path,
+    name: str,
+    version: str | None,
+    run: Path,
+) -> dict[str, Any]:
+    state = {k: v.contiguous() for k, v in model.state_dict().items()}  # before folding: trainable
+    model = fold(copy.deepcopy(model).eval())
+    config["params"] = sum(p.numel() for p in model.parameters())
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model(*example.values())
+    config["gflops"] = round(counter.get_total_flops() / 1e9, 4)
+    files: dict[str, bytes] = {
+        "model.onnx": to_onnx(model, list(example.values()), list(example), outputs)
+    }
+    report: dict[str, Any] = {"params": config["params"], "gflops": config["gflops"], "files": {}}
+    errors = {"model.onnx": parity(files["model.onnx"], model, example)}
+    half = _Half(copy.deepcopy(model))
+    files["model-fp16.onnx"] = to_onnx(half, list(example.values()), list(example), outputs)
+    errors["model-fp16.onnx"] = parity(files["model-fp16.onnx"], model, example)
+    for file, error in errors.items():
+        if not error <= LIMITS[file]:
+            raise ParityError(f"{file} differs from torch by {error:.2g}, over {LIMITS[file]:g}")
+        report["files"][file] = {"bytes": len(files[file]), "parity": float(f"{error:.2e}")}
+    files["config.json"] = (json.dumps(config, indent=2) + "\n").encode()
+    files["log.jsonl"] = (run / "log.jsonl").read_bytes()
+    files["recipe.json"] = (run / "recipe.json").read_bytes()
+    _replace_folder(folder, files, state, name, version or visagist.__version__)
+    return report
+
+
+def _replace_folder(
+    folder: Path, files: Mapping[str, bytes], state: dict[str, Tensor], name: str, version: str
+) -> None:
+    """Fill a folder beside the target, then swap; a card that is there already is kept."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        for file, data in files.items():
+            (fresh / file).write_bytes(data)
+        save_file(state, fresh / "model.safetensors")
+        card = folder / "card.md"
+        if card.is_file():
+            shutil.copy(card, fresh / "card.md")
+        fresh.chmod(0o755)
+        write_manifest(
+            fresh,
+            name=name,
+            version=version,
+            licence="Apache-2.0",
+            created_by=f"visagist train, recipes/{name}.yaml; visagist export",
+        )
+        if folder.exists():
+            old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
+            os.replace(folder, old / "model")
+            os.replace(fresh, folder)
+            shutil.rmtree(old)
+        else:
+            os.replace(fresh, folder)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+

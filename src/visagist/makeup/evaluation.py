@@ -1,0 +1,203 @@
+"""The protocol: residuals of the network against the retoucher on people it has never seen."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visagist.corpus.labelled import LabelledFace, read_faces
+from visagist.errors import PhotoError
+from visagist.face.align import Alignment, align, crop
+from visagist.face.regions import region_masks
+from visagist.makeup import metrics
+from visagist.makeup.inference import Makeup
+from visagist.makeup.retoucher import made_up_mask, residual
+from visagist.makeup.style import load_style
+from visagist.makeup.zones import PARTS, gain_map
+from visagist.photo import Photo
+from visagist.runtime.store import open_model
+
+FOLDERS = ("portraits", "generated", "faces_easy", "london")
+_OPEN_MOUTH = 40
+"""Pixels between the lips from which a mouth counts as open."""
+
+Row = dict[str, float]
+Judge = Callable[[NDArray[np.uint8], NDArray[np.float32]], NDArray[np.float32]]
+
+
+def evaluate(
+    data: Path,
+    *,
+    model: str = "makeup-tiny",
+    split: str = "test",
+    folders: Sequence[str] = FOLDERS,
+    limit: int | None = None,
+    judge: Path | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, Any]:
+    """Measure a makeup model against the retoucher.
+
+    Args:
+        data: labelled tree.
+        model: name or folder of the model.
+        split: which people.
+        folders: which folders of the tree; those that are missing are left out.
+        limit: only so many faces, evenly spread over the sorted names.
+        judge: an ONNX face embedder for ``identity_cosine_drop``; ``None`` leaves that field null.
+        progress: called with faces done and in all.
+
+    Returns:
+        Means over faces and styles (``psnr``, ``psnr_bare``, ``gain`` and so on, the fields of
+        the network alone), ``pipeline`` (after the mesh's gain map, as users get it),
+        ``per_style``, ``per_skin_tone``, ``per_folder``, ``worst`` (names of the 20 worst), and
+        ``skipped`` pictures with the reason.
+    """
+    files = open_model(model)
+    network = Makeup(files)
+    present = [f for f in folders if (data / "labels" / f"{f}.npz").is_file()]
+    faces = read_faces(data, folders=present or folders, splits=(split,))
+    if limit is not None and limit < len(faces):
+        faces = [faces[i] for i in np.linspace(0, len(faces) - 1, limit).astype(int)]
+    embed = _judge(judge) if judge is not None else None
+    rows: list[tuple[str, str, float, Row]] = []
+    skipped: dict[str, str] = {}
+    for done, face in enumerate(faces, 1):
+        try:
+            rows += _face_rows(network, face, embed)
+        except PhotoError as error:
+            skipped[face.name] = str(error)
+        progress(done, len(faces))
+    report: dict[str, Any] = _mean(r for *_, r in rows)
+    pipeline = {k.removeprefix("pipeline_"): report.pop(k) for k in list(report) if k[:9] == "pipeline_"}
+    return {
+        "model": files.manifest.name,
+        "version": files.manifest.version,
+        "split": split,
+        "n": len(faces) - len(skipped),
+        "styles": len(network.styles),
+        "params": files.config.get("params"),
+        "gflops": files.config.get("gflops"),
+        **report,
+        "pipeline": pipeline,
+        "per_style": _grouped(rows, lambda row: row[1]),
+        "per_skin_tone": _grouped(rows, lambda row: _tone(row[2])),
+        "per_folder": _grouped(rows, lambda row: row[0].split("/")[0]),
+        "worst": [
+            {"face": name, "style": style, "gain": round(r["gain"], 2)}
+            for name, style, _, r in sorted(rows, key=lambda row: row[3]["gain"])[:20]
+        ],
+        "skipped": skipped,
+    }
+
+
+def _face_rows(
+    network: Makeup, face: LabelledFace, embed: Judge | None
+) -> list[tuple[str, str, float, Row]]:
+    photo = Photo.open(face.path)
+    alignment = align(face.mesh, network.size)
+    view, mesh = crop(photo.pixels, alignment), alignment.to_crop(face.mesh)
+    moved = crop(photo.pixels, _shifted(alignment))
+    regions = region_masks(mesh, network.size)
+    gain = gain_map(mesh, network.size, dict.fromkeys(PARTS, 1.0))
+    tone = metrics.skin_tone(view, regions.skin)
+    before = embed(view, mesh) if embed else None
+    rows = []
+    for name in network.styles:
+        style = load_style(name)
+        truth = residual(view, mesh, style)
+        code = network.style_code({name: 1.0})
+        predicted = network.residual(view, code)
+        row = _compare(view, truth, predicted, made_up_mask(mesh, style, network.size))
+        row["eyeball_level"] = metrics.level(predicted, regions.eyes)
+        if (regions.mouth > 0.5).sum() >= _OPEN_MOUTH:
+            row["mouth_level"] = metrics.level(predicted, regions.mouth)
+        row["shift_sensitivity"] = metrics.shift_sensitivity(
+            network.residual(moved, code), predicted
+        )
+        piped = _compare(
+            view, truth, predicted * gain[..., None], made_up_mask(mesh, style, network.size)
+        )
+        row |= {f"pipeline_{k}": piped[k] for k in ("psnr", "gain", "gain_in_mask", "leakage")}
+        if embed and before is not None:
+            after = embed(_add(view, predicted), mesh)
+            ideal = embed(_add(view, truth), mesh)
+            row["identity_cosine_drop"] = float(1 - before @ after)
+            row["identity_cosine_drop_truth"] = float(1 - before @ ideal)
+        rows.append((face.name, name, tone, row))
+    return rows
+
+
+def _shifted(alignment: Alignment) -> Alignment:
+    """The crop in which everything lies one pixel further right and down."""
+    matrix = alignment.matrix.copy()
+    matrix[:, 2] += 1
+    return Alignment(matrix, alignment.size)
+
+
+def _add(view: NDArray[np.uint8], change: NDArray[np.float32]) -> NDArray[np.uint8]:
+    return np.clip(np.rint(view + change), 0, 255).astype(np.uint8)
+
+
+def _compare(
+    view: NDArray[np.uint8],
+    truth: NDArray[np.float32],
+    predicted: NDArray[np.float32],
+    allowed: NDArray[np.float32],
+) -> Row:
+    target = np.clip(view + truth, 0, 255)
+    result = np.clip(np.rint(view + predicted), 0, 255).astype(np.float32)
+    mask = (np.abs(truth).max(2) > 1).astype(np.float32)
+    bare = view - target
+    error = result - target
+    row = {
+        "psnr": metrics.psnr(error),
+        "psnr_bare": metrics.psnr(bare),
+        "psnr_in_mask": metrics.psnr(error, mask),
+        "psnr_in_mask_bare": metrics.psnr(bare, mask),
+        "ssim": metrics.ssim(result, target),
+        "ssim_bare": metrics.ssim(view.astype(np.float32), target),
+        "leakage": metrics.leakage(predicted, np.minimum(allowed * 20, 1)),
+    }
+    row["gain"] = row["psnr"] - row["psnr_bare"]
+    row["gain_in_mask"] = row["psnr_in_mask"] - row["psnr_in_mask_bare"]
+    return row
+
+
+def _mean(rows: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    """Mean of every field over the rows that have a number for it."""
+    values: dict[str, list[float]] = defaultdict(list)
+    for row in rows:
+        for name, value in row.items():
+            if math.isfinite(value):
+                values[name].append(value)
+    return {name: round(float(np.mean(v)), 4) for name, v in values.items()}
+
+
+def _grouped(
+    rows: Sequence[tuple[str, str, float, Row]],
+    key: Callable[[tuple[str, str, float, Row]], str],
+) -> dict[str, dict[str, float]]:
+    groups: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[key(row)].append(row[3])
+    return {name: {"rows": len(g), **_mean(g)} for name, g in sorted(groups.items())}
+
+
+def _tone(angle: float) -> str:
+    """Skin tone class by typology angle (Chardon et al. 1991), two classes a bin."""
+    if not math.isfinite(angle):
+        return "unknown"
+    return "light" if angle > 41 else "medium" if angle > 10 else "dark"
+
+
+def _judge(path: Path) -> Judge:
+    """An embedder of 112x112 crops aligned to the usual five-point template."""
+    from visagist.face.identity import load_judge  # noqa: PLC0415  only when asked for
+
+    return load_judge(path)

@@ -1,0 +1,82 @@
+"""What every training run has around its loop: a recipe in, a folder with weights out."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from visagist.errors import ConfigError, DataError
+
+WEIGHTS, RECIPE = "model.safetensors", "recipe.json"
+
+Recipe = TypeVar("Recipe", bound=BaseModel)
+
+
+def read_recipe(path: Path, kind: type[Recipe]) -> Recipe:
+    """Read a YAML recipe into its config class.
+
+    Raises:
+        ConfigError: unreadable, or a field is missing, unknown or wrong (named in the message).
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        return kind.model_validate(yaml.safe_load(text) or {})
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not a text file") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not YAML: {str(error).splitlines()[0]}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "the recipe"
+        raise ConfigError(f"{path}: {field}: {first['msg']}") from error
+
+
+def write_run(folder: Path, model: nn.Module, recipe: BaseModel) -> None:
+    """Write the averaged weights and the resolved recipe, each whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = folder / f"{WEIGHTS}.part"
+    state = {name: value.contiguous().cpu() for name, value in model.state_dict().items()}
+    save_file(state, weights)
+    os.replace(weights, folder / WEIGHTS)
+    text = folder / f"{RECIPE}.part"
+    text.write_text(json.dumps(recipe.model_dump(), indent=2) + "\n", encoding="utf-8")
+    os.replace(text, folder / RECIPE)
+
+
+def read_run(folder: Path, kind: type[Recipe]) -> tuple[Recipe, dict[str, Tensor]]:
+    """The recipe and the weights of a finished run.
+
+    Raises:
+        DataError: the folder holds no finished run of this kind.
+    """
+    try:
+        recipe = kind.model_validate_json((folder / RECIPE).read_text(encoding="utf-8"))
+        return recipe, load_file(folder / WEIGHTS)
+    except OSError as error:
+        raise DataError(
+            f"{folder}: no finished run here ({error.strerror}); `visagist train` writes one"
+        ) from error
+    except ValidationError as error:
+        raise DataError(f"{folder / RECIPE}: not the recipe of this kind of run") from error
+
+
+def load_weights(model: nn.Module, weights: dict[str, Tensor], where: Path) -> None:
+    """Load weights into a model of the same architecture.
+
+    Raises:
+        DataError: a tensor is missing, unknown or of another shape.
+    """
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[-1].strip()
+        raise DataError(f"{where}: the weights do not fit the recipe: {reason}") from error
