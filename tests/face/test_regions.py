@@ -140,7 +140,7 @@ def test_blur_keeps_level_and_shape(shape, sigma):
     assert width == pytest.approx(np.hypot(sigma, 2 * half / np.sqrt(12)), rel=0.1)
 
 
-def test_blur_is_the_same_by_matrix_and_by_taps():
+def test_blur_of_a_part_is_a_part_of_the_blur():
     rng = np.random.default_rng(1)
     small = rng.random((90, 90)).astype(np.float32)
     wide = np.pad(small, 30, mode="edge")

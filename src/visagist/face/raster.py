@@ -15,7 +15,6 @@ from PIL import Image
 Floats = NDArray[np.float32]
 
 _ROWS = 8  # scan lines per pixel row
-_SMALL = 96  # up to this side a blur is quickest as two products with band matrices
 
 
 def catmull_rom(points: NDArray[np.floating], steps: int = 6, *, closed: bool = True) -> Floats:
@@ -138,11 +137,6 @@ def blur(image: Floats, sigma: float) -> Floats:
         return grow(blur(small, left), (height, width))
     # In steps of 5 %, which nobody sees, so that kernels are found in the cache.
     step = round(20 * float(np.log(sigma)))
-    if max(height, width) <= _SMALL:
-        rows, columns = _band(height, step), _band(width, step)
-        planes = image if image.ndim == 2 else image.transpose(2, 0, 1).copy()
-        soft = (rows @ planes @ columns.T).astype(np.float32, copy=False)
-        return soft if image.ndim == 2 else soft.transpose(1, 2, 0)
     taps = _taps(step)
     radius = len(taps) - 1
     for axis in (0, 1):
@@ -166,18 +160,6 @@ def _taps(step: int) -> Floats:
     taps = np.exp(-0.5 * (np.arange(max(1, int(np.ceil(3 * sigma))) + 1) / sigma) ** 2)
     half: Floats = (taps / (2 * taps.sum() - taps[0])).astype(np.float32)
     return half
-
-
-@lru_cache(maxsize=1024)
-def _band(n: int, step: int) -> Floats:
-    """(n, n) the same blur of n values as a matrix, their ends repeated."""
-    taps = _taps(step)
-    radius = len(taps) - 1
-    matrix: Floats = np.zeros((n, n), np.float32)
-    rows, offset = np.arange(n)[:, None], np.arange(-radius, radius + 1)[None, :]
-    weights = np.broadcast_to(taps[np.abs(offset)], (n, 2 * radius + 1))
-    np.add.at(matrix, (rows, np.clip(rows + offset, 0, n - 1)), weights)
-    return matrix
 
 
 def shrink(image: Floats, factor: int) -> Floats:

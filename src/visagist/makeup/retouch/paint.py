@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from visagist.face.raster import Floats, blur, ramp, smoothstep, vector
+from visagist.face.raster import Floats, blur, grow, ramp, shrink, smoothstep, vector
 from visagist.makeup.retouch.geometry import Layer
 from visagist.makeup.retouch.pigment import Canvas, ink, lab_of, light_up, powder
 from visagist.makeup.retouch.plan import Plan
@@ -65,19 +65,27 @@ def _foundation(c: Canvas, layer: Layer, product: Foundation, strength: float) -
     mask = layer.alpha * c.gate[layer.at]
     here = c.lab[layer.at]
     if product.evenness > 0:
-        weight = mask[..., None] + np.float32(1e-3)
-        wide = blur(np.concatenate([here * weight, weight], axis=2), 4.5 * c.unit)
-        wide = wide[..., :3] / wide[..., 3:]
-        gap = wide - c.low[layer.at]
-        # Small differences are evened, large ones are the shape of the face.
-        keep = np.exp(-((gap / vector(9.0, 12.0, 14.0)) ** 2))
-        share = vector(0.55, 0.75, 0.75) * np.float32(product.evenness * strength)
-        here += mask[..., None] * gap * keep * share
+        here += _evened(c, layer, mask) * np.float32(product.evenness * strength)
     level = float(np.clip(c.skin[0] / 66.0, 0.3, 1.1))
     tone = vector(
         6.0 * product.lightness, -2.0 * product.warmth, 5.0 * product.warmth
     ) * np.float32(level * strength)
     here += mask[..., None] * tone
+
+
+def _evened(c: Canvas, layer: Layer, mask: Floats) -> Floats:
+    """Lab change (h, w, 3) that takes out blotches: half-way to the mean of the surroundings.
+
+    Blotches are broader than a pixel, so they are found on a reduced picture.
+    """
+    factor = max(2, round(2 * c.unit))
+    weight = shrink(mask, factor)[..., None] + np.float32(1e-3)
+    low = shrink(c.low[layer.at], factor)
+    wide = blur(np.concatenate([low * weight, weight], axis=2), 4.5 * c.unit / factor)
+    gap = wide[..., :3] / wide[..., 3:] - low
+    # Small differences are evened, large ones are the shape of the face.
+    keep = np.exp(-((gap / vector(9.0, 12.0, 14.0)) ** 2)) * vector(0.55, 0.75, 0.75)
+    return grow(gap * keep, (mask.shape[0], mask.shape[1])) * mask[..., None]
 
 
 def _brows(c: Canvas, layer: Layer, brows: Brows, strength: float) -> None:

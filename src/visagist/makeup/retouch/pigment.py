@@ -82,7 +82,7 @@ def _skin_model(
     the picture. Samples that fall on hair or glasses are outliers and are weighted away.
 
     Returns:
-        Median Lab (3,); the expected Lab at each pixel (h, w, 3); the spread around it (3,).
+        Median Lab (3,); the expected Lab at each pixel, as planes (3, h, w); the spread (3,).
     """
     height, width = low.shape[:2]
     points = mesh[list(_SAMPLES)].astype(np.float64)
@@ -107,10 +107,13 @@ def _skin_model(
     skin = coefficients[2]
     across = np.clip((np.arange(width) + 0.5 - centre[0]) / extent[0], -2.0, 2.0)
     down = np.clip((np.arange(height) + 0.5 - centre[1]) / extent[1], -2.0, 2.0)
-    expected = across[None, :, None] * coefficients[0] + down[:, None, None] * coefficients[1]
-    expected = (expected + skin).astype(np.float32)
+    rows = (down[:, None] * coefficients[1] + skin).astype(np.float32)
+    columns = (across[:, None] * coefficients[0]).astype(np.float32)
+    expected = np.empty((3, height, width), np.float32)
+    for k in range(3):
+        np.add(rows[:, None, k], columns[None, :, k], out=expected[k])
     lightness = float(max(skin[0], 6.0))
-    np.clip(expected[..., 0], 0.4 * lightness, 1.35 * lightness, out=expected[..., 0])
+    np.clip(expected[0], 0.4 * lightness, 1.35 * lightness, out=expected[0])
     return skin, expected, spread
 
 
@@ -124,12 +127,12 @@ def _skin_likelihood(
     colour does not.
     """
     lightness = np.maximum(low[..., 0], np.float32(1.0))
-    reference = np.maximum(expected[..., 0], np.float32(6.0))
+    reference = np.maximum(expected[0], np.float32(6.0))
     shade = np.clip(reference / lightness, np.float32(0.8), np.float32(2.5)) ** np.float32(0.6)
     sa = np.float32(np.clip(2.0 * spread[1], 8.0, 14.0))
     sb = np.float32(np.clip(2.0 * spread[2], 9.0, 15.0))
-    da = (low[..., 1] * shade - expected[..., 1]) / sa
-    db = (low[..., 2] * shade - expected[..., 2]) / sb
+    da = (low[..., 1] * shade - expected[1]) / sa
+    db = (low[..., 2] * shade - expected[2]) / sb
     # Redder than the skin is still skin (lids, cheeks, lips): forgive half of it.
     da = np.where(da > 0, da * np.float32(0.5), da)
     distance = da * da + db * db

@@ -163,14 +163,14 @@ def _eyes(made: Plan, style: Style) -> None:
             for x0, y0, x1, y1 in (window_of(made.mesh[list(outline)], 5 * made.unit, made.shape),)
             if x1 > x0 and y1 > y0
         ]
+    near = np.minimum(made.regions.skin + made.regions.lids + made.regions.brows, 1.0)
     for left in (False, True):
         eye = eye_frame(made.mesh, made.unit, left=left)
         if eye is None:
             continue
         if style.eyeshadow.strength > 0:
             for name, layer in shadow_layers(eye, style.eyeshadow, made.shape).items():
-                near = made.regions.skin + made.regions.lids + made.regions.brows
-                layers.setdefault(name, []).append(layer.times(np.minimum(near, 1.0)))
+                layers.setdefault(name, []).append(layer.times(near))
         if style.eyeliner.strength > 0:
             liner = liner_layer(eye, style.eyeliner, made.shape, made.unit)
             layers.setdefault("eyeliner", []).extend([] if liner is None else [liner])
