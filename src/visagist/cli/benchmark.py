@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from visagist.cli.output import Json, needs_extra, print_json, table
+from visagist.cli.output import Json, needs_extra, print_report
 
 __all__ = ["app"]
 
@@ -21,14 +22,17 @@ def _group() -> None:
 @app.command("makeup")
 def benchmark_makeup(
     model: Annotated[str, typer.Option(help="Name or folder of the model.")] = "makeup-tiny",
+    photo: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="With one face; default: a drawn face.")
+    ] = None,
+    runs: Annotated[int, typer.Option(min=5, help="Repetitions of each network.")] = 200,
     as_json: Json = False,
 ) -> None:
     """The network alone and every step of the pipeline, median and 95th percentile."""
+    from visagist.photo import Photo
+
     with needs_extra("train"):
         from visagist.deploy.benchmark import benchmark
 
-    report = benchmark(model=model)
-    if as_json:
-        print_json(report)
-    else:
-        table((name, str(value)) for name, value in report.items())
+    pixels = Photo.open(photo).pixels if photo is not None else None
+    print_report(benchmark(model=model, photo=pixels, runs=runs), as_json=as_json)

@@ -2,52 +2,68 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from visagist.cli.output import Json, needs_extra, print_json, table
+from visagist.cli.output import Json, needs_extra, print_report, progress_bar
 
 __all__ = ["app"]
 
 app = typer.Typer(help="Measure a model on people it has never seen.", no_args_is_help=True)
 
-Data = Annotated[Path, typer.Option(metavar="DIR", help="Folder with images, labels and splits.")]
+Data = Annotated[
+    Path, typer.Option(metavar="DIR", help="Tree with pictures, labels/ and splits.csv.")
+]
+Split = Annotated[str, typer.Option(help="Which people: test, validation or train.")]
+Limit = Annotated[int | None, typer.Option(min=1, help="Only N faces, evenly spread.")]
 
 
 @app.command("makeup")
 def evaluate_makeup(
     data: Data,
     model: Annotated[str, typer.Option(help="Name or folder of the model.")] = "makeup-tiny",
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N people.")] = None,
+    split: Split = "test",
+    limit: Limit = None,
+    judge: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="ONNX face embedder for identity_cosine_drop."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """PSNR, SSIM, leakage, eyes, mouth and shift sensitivity on the test people."""
+    """PSNR, SSIM, leakage, eyes, mouth and shift sensitivity against the retoucher."""
     with needs_extra("train"):
         from visagist.makeup.evaluation import evaluate
 
-    report = evaluate(data, model=model, limit=limit)
-    _show(report, as_json=as_json)
+    with _bar(as_json) as progress:
+        report = evaluate(
+            data, model=model, split=split, limit=limit, judge=judge, progress=progress
+        )
+    print_report(report, as_json=as_json)
 
 
 @app.command("mesh")
 def evaluate_mesh(
     data: Data,
     model: Annotated[str, typer.Option(help="Name or folder of the model.")] = "face-mesh",
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N people.")] = None,
+    split: Split = "test",
+    limit: Limit = None,
     as_json: Json = False,
 ) -> None:
     """Error of the face mesh in percent of the distance between the eyes."""
     with needs_extra("train"):
         from visagist.face.mesh.evaluation import evaluate
 
-    report = evaluate(data, model=model, limit=limit)
-    _show(report, as_json=as_json)
+    with _bar(as_json) as progress:
+        report = evaluate(data, model=model, split=split, limit=limit, progress=progress)
+    print_report(report, as_json=as_json)
 
 
-def _show(report: dict[str, object], *, as_json: bool) -> None:
-    if as_json:
-        print_json(report)
-    else:
-        table((name, str(value)) for name, value in report.items())
+@contextmanager
+def _bar(quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar for callers that say how many there are with every step."""
+    with progress_bar("evaluate", None, quiet=quiet) as advance:
+        yield advance

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from visagist.cli.output import Json, needs_extra, print_json, table
+from visagist.cli.output import Json, needs_extra, print_report
 
 __all__ = ["app"]
 
@@ -23,7 +23,7 @@ def export_makeup(run: Run, output: Output, as_json: Json = False) -> None:
     with needs_extra("train"):
         from visagist.deploy.export import export_makeup as export
 
-    _show(export(run, output), as_json=as_json)
+    print_report(export(run, output), as_json=as_json)
 
 
 @app.command("mesh")
@@ -32,11 +32,4 @@ def export_mesh(run: Run, output: Output, as_json: Json = False) -> None:
     with needs_extra("train"):
         from visagist.deploy.export import export_mesh as export
 
-    _show(export(run, output), as_json=as_json)
-
-
-def _show(report: dict[str, object], *, as_json: bool) -> None:
-    if as_json:
-        print_json(report)
-    else:
-        table((name, str(value)) for name, value in report.items())
+    print_report(export(run, output), as_json=as_json)

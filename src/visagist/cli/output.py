@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,11 +13,19 @@ import typer
 from visagist.errors import MissingExtraError, VisagistError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from rich.progress import Task
 
-__all__ = ["Json", "needs_extra", "print_error", "print_json", "progress_bar", "table"]
+__all__ = [
+    "Json",
+    "needs_extra",
+    "print_error",
+    "print_json",
+    "print_report",
+    "progress_bar",
+    "table",
+]
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 
@@ -25,6 +33,24 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document inst
 def print_json(document: Mapping[str, object]) -> None:
     """One JSON document to stdout."""
     print(json.dumps(document, indent=2, allow_nan=False))
+
+
+def print_report(report: Mapping[str, object], *, as_json: bool) -> None:
+    """A report as one JSON document, or as a table in which nested fields get their own lines."""
+    if as_json:
+        print_json(report)
+    else:
+        table(_flat(report, ""))
+
+
+def _flat(report: Mapping[str, object], prefix: str) -> Iterator[tuple[str, str]]:
+    for name, value in report.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name} / ")
+        elif isinstance(value, float):
+            yield f"{prefix}{name}", f"{value:.4g}"
+        elif not isinstance(value, list):
+            yield f"{prefix}{name}", str(value)
 
 
 def print_error(error: VisagistError, *, as_json: bool) -> None:
@@ -44,11 +70,14 @@ def table(rows: Iterable[tuple[str, ...]]) -> None:
 
 
 @contextmanager
-def progress_bar(what: str, total: int, *, quiet: bool = False) -> Iterator[Callable[[int], None]]:
+def progress_bar(
+    what: str, total: int | None, *, quiet: bool = False
+) -> Iterator[Callable[..., None]]:
     """A bar with rate and time left on stderr, shown only on a terminal.
 
     Yields:
-        a function to call with the number of things done so far.
+        a function to call with the number of things done so far, and, where ``total`` is not
+        known beforehand, of all things.
     """
     from rich.console import Console
     from rich.progress import (
@@ -76,7 +105,11 @@ def progress_bar(what: str, total: int, *, quiet: bool = False) -> Iterator[Call
     )
     with progress:
         task = progress.add_task(what, total=total)
-        yield lambda done: progress.update(task, completed=done)
+
+        def advance(done: int, of: int | None = None) -> None:
+            progress.update(task, completed=done, total=of or total)
+
+        yield advance
 
 
 @contextmanager

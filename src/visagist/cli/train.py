@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -13,8 +15,10 @@ __all__ = ["app"]
 
 app = typer.Typer(help="Train a model from a recipe.", no_args_is_help=True)
 
-Recipe = Annotated[Path, typer.Argument(help="YAML file; see recipes/.")]
-Data = Annotated[Path, typer.Option(metavar="DIR", help="Folder with images, labels and splits.")]
+Recipe = Annotated[Path, typer.Argument(metavar="RECIPE", help="YAML file; see recipes/.")]
+Data = Annotated[
+    Path, typer.Option(metavar="DIR", help="Tree with pictures, labels/ and splits.csv.")
+]
 Output = Annotated[
     Path, typer.Option("-o", "--output", metavar="DIR", help="For checkpoints, log and weights.")
 ]
@@ -22,12 +26,23 @@ Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last chec
 
 
 @app.command("makeup")
-def train_makeup(recipe: Recipe, data: Data, output: Output, resume: Resume = False) -> None:
-    """Train the makeup network on pairs that the retoucher makes on the way."""
+def train_makeup(
+    recipe: Recipe,
+    data: Data,
+    output: Output,
+    resume: Resume = False,
+    workers: Annotated[
+        int, typer.Option(min=0, help="Processes that render and prepare batches.")
+    ] = 1,
+) -> None:
+    """Train the makeup network on faces that the retoucher makes up."""
     with needs_extra("train"):
         from visagist.makeup.training import train
 
-    train(recipe, data=data, output=output, resume=resume)
+    run = train(
+        recipe, data=data, output=output, resume=resume, workers=workers, progress=_print_step
+    )
+    print(run)
 
 
 @app.command("mesh")
@@ -36,4 +51,9 @@ def train_mesh(recipe: Recipe, data: Data, output: Output, resume: Resume = Fals
     with needs_extra("train"):
         from visagist.face.mesh.training import train
 
-    train(recipe, data=data, output=output, resume=resume)
+    print(train(recipe, data=data, output=output, resume=resume, progress=_print_step))
+
+
+def _print_step(step: int, numbers: Mapping[str, float]) -> None:
+    told = "  ".join(f"{name} {value:.4g}" for name, value in numbers.items())
+    print(f"step {step}  {told}", file=sys.stderr, flush=True)

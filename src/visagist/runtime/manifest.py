@@ -96,6 +96,7 @@ def write_manifest(
         if path.stat().st_size > MAX_FILE_BYTES:
             raise InputError(f"{path} is over the limit of {MAX_FILE_BYTES:,} bytes")
         data = path.read_bytes()
+        path.chmod(0o644)  # some writers make files that only their owner can read
         entries[path.name] = FileEntry(bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
     try:
         manifest = Manifest(
