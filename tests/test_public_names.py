@@ -65,8 +65,11 @@ def test_the_program_starts_without_a_training_framework() -> None:
     ran = python(code, "--help")
     assert ran.returncode == 0, ran.stderr
     assert "makeup" in ran.stdout
-    for verb in (("train", "makeup", "r.yaml", "--data", ".", "-o", "."),
-                 ("evaluate", "makeup", "--data", ".")):  # fmt: skip
+    for verb in (
+        ("train", "mesh", "r.yaml", "--data", ".", "-o", "."),
+        ("export", "makeup", ".", "-o", "."),
+        ("benchmark", "makeup"),
+    ):
         ran = python(code, *verb)
         assert ran.returncode == 5, ran.stderr
         assert "visagist[train]" in ran.stderr

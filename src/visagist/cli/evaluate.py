@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from visagist.cli.output import Json, needs_extra, print_report, progress_bar
+from visagist.cli.output import Json, print_report, progress_bar
 
 __all__ = ["app"]
 
@@ -35,8 +35,7 @@ def evaluate_makeup(
     as_json: Json = False,
 ) -> None:
     """PSNR, SSIM, leakage, eyes, mouth and shift sensitivity against the retoucher."""
-    with needs_extra("train"):
-        from visagist.makeup.evaluation import evaluate
+    from visagist.makeup.evaluation import evaluate
 
     with _bar(as_json) as progress:
         report = evaluate(
@@ -54,8 +53,7 @@ def evaluate_mesh(
     as_json: Json = False,
 ) -> None:
     """Error of the face mesh in percent of the distance between the eyes."""
-    with needs_extra("train"):
-        from visagist.face.mesh.evaluation import evaluate
+    from visagist.face.mesh.evaluation import evaluate
 
     with _bar(as_json) as progress:
         report = evaluate(data, model=model, split=split, limit=limit, progress=progress)
