@@ -1,6 +1,6 @@
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from visagist.errors import StyleFileError, UnknownStyleError
@@ -99,6 +99,7 @@ def test_nested_aliases_do_not_blow_up(tmp_path):
         load_style(write(tmp_path, "\n".join(lines)))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_any_bytes_give_a_style_or_a_style_error(tmp_path_factory, data):
     path = tmp_path_factory.mktemp("s") / "any.yaml"
