@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -69,3 +70,10 @@ def test_speed_is_measured() -> None:
     report = examine()
     assert {"face detection, 640x480", "decoding a 12-megapixel JPEG"} <= set(report.speed)
     assert all(ms > 0 for ms in report.speed.values())
+
+
+@pytest.mark.skipif(not hasattr(os, "getloadavg"), reason="this system tells no load")
+@pytest.mark.parametrize(("load", "notes"), [(0.0, 0), (1e6, 1)])
+def test_a_busy_machine_is_noted(load: float, notes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "getloadavg", lambda: (load, load, load))
+    assert len(examine().notes) == notes

@@ -26,6 +26,7 @@ def doctor(as_json: Json = False) -> None:
             ("python", f"{report.python} on {report.system}"),
             *((name, version or "-") for name, version in report.packages.items()),
             ("engines", ", ".join(report.engine["providers"])),
+            ("cpu", report.cpu["name"]),
             (
                 "cores",
                 "{cores}, {usable_cores} usable, {threads_by_default} used".format(**report.cpu),
@@ -38,6 +39,8 @@ def doctor(as_json: Json = False) -> None:
         ]
         table(rows)
         print()
+        for note in report.notes:
+            print(f"note: {note}")
         for problem in report.problems:
             print(f"problem: {problem.what} -> {problem.fix}")
         if not report.problems:

@@ -17,6 +17,7 @@ import numpy as np
 import onnxruntime as ort
 from PIL import Image
 
+from visagist.deploy.machine import cpu_name
 from visagist.errors import ModelError
 from visagist.face.detect import default_detector
 from visagist.photo import Photo
@@ -48,10 +49,11 @@ class Report:
         python, system: versions and platform.
         packages: version by package, ``None`` when an optional one is not installed.
         engine: ONNX Runtime's version and providers.
-        cpu: cores, cores this process may use, SIMD extensions.
+        cpu: name, cores, cores this process may use, SIMD extensions.
         models: one entry a model that can be opened by name.
         places: folders where models are looked for.
         speed: milliseconds, median; see :func:`examine`.
+        notes: what to know about the numbers.
         problems: what to mend.
     """
 
@@ -64,6 +66,7 @@ class Report:
     places: list[str] = field(default_factory=list)
     detector: str | None = None
     speed: dict[str, float] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
 
@@ -101,6 +104,7 @@ def _cpu() -> dict[str, Any]:
     found = np.show_config(mode="dicts").get("SIMD Extensions", {})
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
+        "name": cpu_name(),
         "cores": os.cpu_count(),
         "usable_cores": usable,
         "threads_by_default": 1,
@@ -168,6 +172,12 @@ def _check_detector(report: Report) -> None:
 
 
 def _measure(report: Report) -> None:
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    if load > report.cpu["usable_cores"]:
+        report.notes.append(
+            f"other programs keep this machine busy (load {load:.1f} on "
+            f"{report.cpu['usable_cores']} cores): the times are longer than it needs"
+        )
     for entry in report.models:
         if entry["whole"]:
             run = _network(open_model(entry["path"]).onnx)
