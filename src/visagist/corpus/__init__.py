@@ -1,1 +1,1 @@
-
+"""Labelled faces: what a training or an evaluation reads."""

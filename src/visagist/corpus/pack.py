@@ -7,7 +7,6 @@ the mesh of each face in crop pixels.
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -134,7 +133,7 @@ def write_pack(
             split=np.array([f.split for f in kept]),
             zoom=np.float64(zoom),
         )
-    os.replace(temporary, path)
+    temporary.replace(path)
     return skipped
 
 

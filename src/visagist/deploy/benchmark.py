@@ -23,7 +23,7 @@ from visagist.makeup.released import ReleasedTinyBeauty
 from visagist.makeup.zones import PARTS, gain_map
 from visagist.photo import Photo
 from visagist.runtime.session import make_session
-from visagist.runtime.store import open_model
+from visagist.runtime.store import ModelFiles, open_model
 
 Timing = dict[str, float]
 
@@ -107,7 +107,9 @@ def _call(data: bytes, threads: int, *inputs: NDArray[np.float32]) -> Callable[[
     return lambda: session.run(None, feeds)
 
 
-def _pipeline(files: Any, picture: NDArray[np.uint8], label: str, runs: int) -> dict[str, Timing]:
+def _pipeline(
+    files: ModelFiles, picture: NDArray[np.uint8], label: str, runs: int
+) -> dict[str, Timing]:
     """Every step from the bytes of a JPEG to the bytes of a JPEG, one thread."""
     encoded = Photo.from_array(picture).to_bytes("JPEG")
     makeup, mesher, detector = Makeup(files), MeshPredictor.from_pretrained(), default_detector()

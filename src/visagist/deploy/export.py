@@ -1,11 +1,10 @@
-"""From a training run to a model folder: ONNX, weights, config and manifest, compared with torch."""
+"""From a training run to a model folder: ONNX, weights, config, manifest; compared with torch."""
 
 from __future__ import annotations
 
 import copy
 import io
 import json
-import os
 import shutil
 import tempfile
 import warnings
@@ -60,8 +59,9 @@ class _Half(nn.Module):
         super().__init__()
         self.model = model.half()
 
-    def forward(self, *inputs: Tensor) -> Any:
-        out = self.model(*(x.half() for x in inputs))
+    def forward(self, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """Whatever the model gives, in float32."""
+        out: Tensor | tuple[Tensor, ...] = self.model(*(x.half() for x in inputs))
         return tuple(o.float() for o in out) if isinstance(out, tuple) else out.float()
 
 
@@ -75,7 +75,7 @@ def to_onnx(
         torch.onnx.export(
             model,
             tuple(example),
-            stream,
+            stream,  # type: ignore[arg-type]  # this exporter takes a stream, its stub does not
             input_names=list(inputs),
             output_names=list(outputs),
             opset_version=OPSET,
@@ -93,9 +93,7 @@ def parity(data: bytes, model: nn.Module, example: Mapping[str, Tensor]) -> floa
     wanted = wanted if isinstance(wanted, tuple) else (wanted,)
     session: Any = make_session(data)
     got = session.run(None, {name: x.numpy() for name, x in example.items()})
-    return max(
-        float(np.abs(g - w.numpy()).max()) for g, w in zip(got, wanted, strict=True)
-    )
+    return max(float(np.abs(g - w.numpy()).max()) for g, w in zip(got, wanted, strict=True))
 
 
 def export_mesh(run: Path, output: Path, *, version: str | None = None) -> dict[str, Any]:
@@ -115,13 +113,18 @@ def export_mesh(run: Path, output: Path, *, version: str | None = None) -> dict[
     example = {"image": _noise((1, 3, side, side))}
     config = {"kind": "face-mesh", **recipe.network.model_dump()}
     return _write(
-        model, example, ("points", "confidence"), config, output, "face-mesh", version, run
+        run,
+        output,
+        model,
+        example=example,
+        outputs=("points", "confidence"),
+        config=config,
+        name="face-mesh",
+        version=version,
     )
 
 
-def export_makeup(
-    run: Path, output: Path, *, version: str | None = None
-) -> dict[str, Any]:
+def export_makeup(run: Path, output: Path, *, version: str | None = None) -> dict[str, Any]:
     """Export a makeup run to a model folder; see :func:`export_mesh`."""
     recipe, weights = read_run(run, MakeupRecipe)
     model = MakeupNetwork(recipe.network)
@@ -130,7 +133,16 @@ def export_makeup(
     code = torch.full((1, count), 1.0 / count)
     example = {"image": _noise((1, 3, side, side)), "style": code}
     config = {"kind": "makeup", **recipe.network.model_dump()}
-    return _write(model, example, ("residual",), config, output, "makeup-tiny", version, run)
+    return _write(
+        run,
+        output,
+        model,
+        example=example,
+        outputs=("residual",),
+        config=config,
+        name="makeup-tiny",
+        version=version,
+    )
 
 
 def _noise(shape: tuple[int, ...]) -> Tensor:
@@ -138,14 +150,15 @@ def _noise(shape: tuple[int, ...]) -> Tensor:
 
 
 def _write(
+    run: Path,
+    folder: Path,
     model: nn.Module,
+    *,
     example: Mapping[str, Tensor],
     outputs: Sequence[str],
     config: dict[str, Any],
-    folder: Path,
     name: str,
     version: str | None,
-    run: Path,
 ) -> dict[str, Any]:
     state = {k: v.contiguous() for k, v in model.state_dict().items()}  # before folding: trainable
     model = fold(copy.deepcopy(model).eval())
@@ -195,12 +208,10 @@ def _replace_folder(
         )
         if folder.exists():
             old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
-            os.replace(folder, old / "model")
-            os.replace(fresh, folder)
+            folder.replace(old / "model")
+            fresh.replace(folder)
             shutil.rmtree(old)
         else:
-            os.replace(fresh, folder)
+            fresh.replace(folder)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
-
-

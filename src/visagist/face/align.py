@@ -105,9 +105,7 @@ def crop(pixels: NDArray[np.uint8], alignment: Alignment) -> NDArray[np.uint8]:
     what lies outside the photo repeats its edge.
     """
     size = alignment.size
-    corners = alignment.to_photo(
-        np.array([[0, 0], [size, 0], [size, size], [0, size]], np.float64)
-    )
+    corners = alignment.to_photo(np.array([[0, 0], [size, 0], [size, size], [0, size]], np.float64))
     height, width = pixels.shape[:2]
     shrink = max(1, int(1.0 / alignment.scale / 1.0001))
     pad = 2 * shrink + 2

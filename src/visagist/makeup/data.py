@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -95,7 +94,8 @@ def render_targets(
                 _write_note(note, key, i + 1)
             progress(i + 1)
     del targets
-    return np.load(path, mmap_mode="r")
+    rendered: NDArray[np.uint8] = np.load(path, mmap_mode="r")
+    return rendered
 
 
 def _render(
@@ -126,7 +126,7 @@ def _already_done(note: Path, path: Path, key: str, shape: tuple[int, ...]) -> i
 def _write_note(note: Path, key: str, faces: int) -> None:
     temporary = note.with_suffix(".part")
     temporary.write_text(json.dumps({"key": key, "faces": faces}), encoding="utf-8")
-    os.replace(temporary, note)
+    temporary.replace(note)
 
 
 class MakeupDataset(Dataset[Item]):
@@ -161,7 +161,13 @@ class MakeupDataset(Dataset[Item]):
         rng = np.random.default_rng((self.seed, step))
         faces = [self._face(rng) for _ in range(self.config.batch)]
         images, styles, where, patches, eyes = zip(*faces, strict=True)
-        return np.stack(images), np.stack(styles), np.stack(where), np.stack(patches), np.stack(eyes)
+        return (
+            np.stack(images),
+            np.stack(styles),
+            np.stack(where),
+            np.stack(patches),
+            np.stack(eyes),
+        )
 
     def _face(self, rng: np.random.Generator) -> Item:
         cfg = self.config
@@ -246,7 +252,7 @@ def degrade(picture: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.
     if rng.random() < 0.5:
         noise = np.empty(picture.shape, np.int16)
         cv2.setRNGSeed(int(rng.integers(1 << 31)))
-        cv2.randn(noise, (0, 0, 0), (float(rng.uniform(1, 9)),) * 3)
+        cv2.randn(noise, np.zeros(3), np.full(3, rng.uniform(1, 9)))
         picture = np.clip(picture + noise, 0, 255).astype(np.uint8)
     if rng.random() < 0.5:
         quality = int(rng.integers(30, 95))

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visagist.corpus.labelled import LabelledFace, read_faces
-from visagist.errors import PhotoError
+from visagist.errors import DataError, PhotoError
 from visagist.face.align import Alignment, align, crop
 from visagist.face.regions import region_masks
 from visagist.makeup import metrics
@@ -57,6 +57,9 @@ def evaluate(
         the network alone), ``pipeline`` (after the mesh's gain map, as users get it),
         ``per_style``, ``per_skin_tone``, ``per_folder``, ``worst`` (names of the 20 worst), and
         ``skipped`` pictures with the reason.
+
+    Raises:
+        DataError: no labelled face is there, or none of their pictures can be read.
     """
     files = open_model(model)
     network = Makeup(files)
@@ -73,8 +76,12 @@ def evaluate(
         except PhotoError as error:
             skipped[face.name] = str(error)
         progress(done, len(faces))
+    if not rows:
+        raise DataError(f"{data}: no picture of a face could be read: {skipped}")
     report: dict[str, Any] = _mean(r for *_, r in rows)
-    pipeline = {k.removeprefix("pipeline_"): report.pop(k) for k in list(report) if k[:9] == "pipeline_"}
+    pipeline = {
+        k.removeprefix("pipeline_"): report.pop(k) for k in list(report) if k[:9] == "pipeline_"
+    }
     return {
         "model": files.manifest.name,
         "version": files.manifest.version,
@@ -141,7 +148,7 @@ def _shifted(alignment: Alignment) -> Alignment:
 
 
 def _add(view: NDArray[np.uint8], change: NDArray[np.float32]) -> NDArray[np.uint8]:
-    return np.clip(np.rint(view + change), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(view + change), 0, 255), np.uint8)
 
 
 def _compare(

@@ -139,9 +139,7 @@ class Makeup:
             clock.lap("paste")
         return MakeupResult(photo.with_pixels(pixels), chosen, clock.laps)
 
-    def residual(
-        self, view: NDArray[np.uint8], code: NDArray[np.float32]
-    ) -> NDArray[np.float32]:
+    def residual(self, view: NDArray[np.uint8], code: NDArray[np.float32]) -> NDArray[np.float32]:
         """What the network adds to an aligned crop.
 
         Args:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from visagist.makeup.config import MakeupTrainingConfig
 
+
 def sobel(image: Tensor) -> Tensor:
     """(N, 1, H, W) -> (N, 2, H - 2, W - 2) Sobel derivatives, normalised to a unit step."""
     kernel = image.new_tensor([[1.0, 2.0, 1.0]]) / 4

@@ -48,8 +48,7 @@ def ssim(first: Floats, second: Floats) -> float:
     down, across = _gaussian_rows(first.shape[0]), _gaussian_rows(first.shape[1])
 
     def blur(x: Floats) -> Floats:
-        out: Floats = down @ x @ across.T
-        return out
+        return np.asarray(down @ x @ across.T, np.float32)
 
     x, y = (np.ascontiguousarray(p.transpose(2, 0, 1), np.float32) for p in (first, second))
     mx, my = blur(x), blur(y)

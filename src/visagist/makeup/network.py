@@ -94,7 +94,7 @@ class MakeupNetwork(nn.Module):
         weight = torch.einsum("bks,soc->bkoc", code, self.head).flatten(1, 2)
         bias = torch.einsum("bks,so->bko", code, self.bias).flatten(1, 2)
         flat = torch.baddbmm(bias[..., None], weight, features)
-        return flat.unflatten(1, (code.shape[1], -1))
+        return torch.unflatten(flat, 1, (code.shape[1], -1))
 
     def forward(self, image: Tensor, code: Tensor) -> Tensor:
         """The residual of one style code per face.
@@ -108,4 +108,4 @@ class MakeupNetwork(nn.Module):
         """
         features = self.trunk(image)
         patches = self.patches(features.flatten(2), code[:, None])[:, 0]
-        return F.pixel_shuffle(patches.unflatten(2, features.shape[2:]), self.config.patch)
+        return F.pixel_shuffle(torch.unflatten(patches, 2, features.shape[2:]), self.config.patch)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 
 from visagist.corpus.pack import PackConfig, pack_for_training
 from visagist.makeup.config import MakeupNetworkConfig, MakeupTrainingConfig
-from visagist.makeup.data import EYE_STRIP, PATCH, MakeupDataset, render_targets, to_batch
+from visagist.makeup.data import EYE_STRIP, PATCH, Item, MakeupDataset, render_targets, to_batch
 from visagist.makeup.losses import equivariance, residual_losses
 from visagist.makeup.network import MakeupNetwork
 from visagist.makeup.style import load_style
@@ -60,7 +60,7 @@ class MakeupTask:
         self.recipe, self.device, self.workers = recipe, device, workers
         torch.manual_seed(recipe.loop.seed)
         self.network = MakeupNetwork(recipe.network).to(device)
-        self.network.to(memory_format=torch.channels_last)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.codes = torch.eye(len(recipe.network.styles), device=device)
         self.dataset = MakeupDataset(
             targets,
@@ -79,7 +79,7 @@ class MakeupTask:
         self.held_out = MakeupDataset(
             held_out, zoom=zoom, config=calm, seed=1, steps=max(1, min(8, len(held_out) // 8))
         )
-        self._batches: Iterator[Any] | None = None
+        self._batches: Iterator[Item] | None = None
         self._next = -1
 
     @property
@@ -87,9 +87,9 @@ class MakeupTask:
         """The network being trained."""
         return self.network
 
-    def _batch(self, step: int) -> Any:
+    def _batch(self, step: int) -> Item:
         if self._batches is None or step != self._next:
-            loader: DataLoader[Any] = DataLoader(
+            loader: DataLoader[Item] = DataLoader(
                 self.dataset,
                 batch_size=None,
                 sampler=range(step, len(self.dataset)),
@@ -112,7 +112,7 @@ class MakeupTask:
         count = count if cfg.shift_consistency > 0 else 0
         dx, dy = torch.randint(-3, 4, (2,), generator=generator, device=generator.device).tolist()
         moved = torch.roll(image[:count], (dy, dx), (2, 3))
-        network: Any = model
+        network = cast("MakeupNetwork", model)
         features = network.trunk(torch.cat([image, moved]) if count else image)
         codes = self.codes[batch.styles]
         where = batch.where[:, None].expand(-1, features.shape[1], -1)
@@ -126,20 +126,20 @@ class MakeupTask:
             losses["shift"] = cfg.shift_consistency * equivariance(after, before, (dx, dy))
         return losses
 
-    def _strip(self, network: Any, features: Tensor, codes: Tensor) -> Tensor:
+    def _strip(self, network: MakeupNetwork, features: Tensor, codes: Tensor) -> Tensor:
         """(B, 3, h, w) residual of the first code in the eye strip."""
         rows, columns = (slice(s.start // PATCH, s.stop // PATCH) for s in EYE_STRIP)
         return self._whole(network, features[:, :, rows, columns], codes)[:, 0]
 
-    def _whole(self, network: Any, features: Tensor, codes: Tensor) -> Tensor:
+    def _whole(self, network: MakeupNetwork, features: Tensor, codes: Tensor) -> Tensor:
         """(B, K, 3, H, W) residuals of a rectangle of features."""
         patches = network.patches(features.flatten(2), codes)
-        return torch.pixel_shuffle(patches.unflatten(3, features.shape[2:]), PATCH)
+        return torch.pixel_shuffle(torch.unflatten(patches, 3, features.shape[2:]), PATCH)
 
     @torch.no_grad()
     def validate(self, model: nn.Module) -> Mapping[str, float]:
         """PSNR of held-out people in calm crops, its gain over the bare face, and the leak."""
-        network: Any = model
+        network = cast("MakeupNetwork", model)
         psnr, bare, leak = [], [], []
         for step in range(len(self.held_out)):
             batch = to_batch(self.held_out[step], self.device)
@@ -203,5 +203,5 @@ def train(
     return output
 
 
-def _same(item: Any) -> Any:
+def _same(item: Any) -> Any:  # noqa: ANN401  any item is a whole batch already
     return item

@@ -1,1 +1,1 @@
-
+"""What every training shares: loop, checkpoints, average, augmentations and run folders."""

@@ -7,9 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def uniform(
-    shape: tuple[int, ...], low: float, high: float, generator: torch.Generator
-) -> Tensor:
+def uniform(shape: tuple[int, ...], low: float, high: float, generator: torch.Generator) -> Tensor:
     """Uniform draws on the generator's device."""
     return torch.rand(shape, generator=generator, device=generator.device) * (high - low) + low
 
@@ -54,7 +52,8 @@ def affine_matrices(
 def apply_inverse(matrices: Tensor, points: Tensor) -> Tensor:
     """Map (n, P, 2) input points to output points of ``affine_matrices``."""
     linear = torch.linalg.inv(matrices[:, :, :2].float())
-    return (points - matrices[:, None, :, 2]) @ linear.transpose(1, 2)
+    moved: Tensor = (points - matrices[:, None, :, 2]) @ linear.transpose(1, 2)
+    return moved
 
 
 def smooth_field(
@@ -63,9 +62,7 @@ def smooth_field(
     """(n, 2, size, size) smooth random displacements with the given standard deviation."""
     coarse = torch.randn((n, 2, knots, knots), generator=generator, device=generator.device)
     # Two cheap steps: cubic to a coarse grid, linear from there.
-    medium = F.interpolate(
-        coarse * amplitude, (32, 32), mode="bicubic", align_corners=True
-    )
+    medium = F.interpolate(coarse * amplitude, (32, 32), mode="bicubic", align_corners=True)
     return F.interpolate(medium, (size, size), mode="bilinear", align_corners=True)
 
 
@@ -105,9 +102,7 @@ def sensor_noise(image: Tensor, generator: torch.Generator, *, largest: float) -
     n, _, height, width = image.shape
     level = uniform((n, 1, 1, 1), 0, 1, generator) ** 2 * largest
     fine = torch.randn(image.shape, generator=generator, device=image.device)
-    coarse = torch.randn(
-        (n, 3, height // 2, width // 2), generator=generator, device=image.device
-    )
+    coarse = torch.randn((n, 3, height // 2, width // 2), generator=generator, device=image.device)
     coarse = F.interpolate(coarse, (height, width), mode="bilinear", align_corners=False)
     return image + level * (0.7 * fine + 0.7 * coarse)
 
@@ -134,8 +129,9 @@ def block_quantise(image: Tensor, strength: Tensor) -> Tensor:
 
 
 def occlude(image: Tensor, generator: torch.Generator, *, probability: float) -> Tensor:
-    """Cover part of each image with a soft ellipse or bar filled by another image of the batch,
-    a flat colour or both, as hands, hair, cups and microphones do.
+    """Cover part of each image, as hands, hair, cups and microphones do.
+
+    The cover is a soft ellipse or bar, filled by another image of the batch or a flat colour.
     """
     n, _, height, width = image.shape
     device = image.device

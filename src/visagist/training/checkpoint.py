@@ -31,7 +31,7 @@ def save_checkpoint(folder: Path, step: int, state: dict[str, Any], *, keep: int
         out.write(blob)
         out.flush()
         os.fsync(out.fileno())
-    os.replace(temporary, path)
+    temporary.replace(path)
     for old in sorted(folder.glob(_PATTERN))[:-keep]:
         old.unlink()
     return path

@@ -23,7 +23,8 @@ class PowerEma:
     def update(self, model: nn.Module, step: int) -> None:
         """Blend in the weights after step ``step`` (the first step is 1); buffers are copied."""
         beta = (1 - 1 / step) ** (self.gamma + 1)
-        ours, theirs = list(self.model.parameters()), list(model.parameters())
+        ours: list[torch.Tensor] = list(self.model.parameters())
+        theirs: list[torch.Tensor] = list(model.parameters())
         torch._foreach_lerp_(ours, theirs, 1 - beta)
         for mine, new in zip(self.model.buffers(), model.buffers(), strict=True):
             mine.copy_(new)

@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TextIO
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -48,7 +48,7 @@ class Task(Protocol):
     def losses(
         self, model: nn.Module, step: int, generator: torch.Generator
     ) -> Mapping[str, Tensor]:
-        """Scalar losses of batch ``step``; random draws come from ``generator``. Minimised: the sum."""
+        """Scalar losses of batch ``step``, drawn from ``generator``; their sum is minimised."""
 
     def validate(self, model: nn.Module) -> Mapping[str, float]:
         """Numbers on held-out people, for the averaged weights."""
@@ -129,23 +129,25 @@ def train(
                 group["lr"] = learning_rate(step, config)
             generator.manual_seed(config.seed * 1_000_003 + step)
             torch.manual_seed(config.seed * 1_000_003 + step)
+            optimiser.zero_grad(set_to_none=True)
             with torch.autocast(device.type, torch.bfloat16, enabled=config.bf16):
                 losses = task.losses(model, step, generator)
-            total = torch.stack(list(losses.values())).sum()
-            optimiser.zero_grad(set_to_none=True)
-            total.backward()
+            torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
             norm = nn.utils.clip_grad_norm_(model.parameters(), config.clip)
             optimiser.step()
             done = step + 1
             ema.update(model, done)
             last = done == config.steps
-            if done % config.log_every == 0 or last:
+            log_now = done % config.log_every == 0 or last
+            save_now = done % config.checkpoint_every == 0 or last
+            if log_now or save_now:
                 numbers = {name: float(value.detach()) for name, value in losses.items()}
-                if not math.isfinite(sum(numbers.values())) or not math.isfinite(float(norm)):
+                if not math.isfinite(sum(numbers.values()) + float(norm)):
                     raise DivergedError(
                         f"loss is not finite near step {done}: {numbers}; the last checkpoint in "
                         f"{checkpoints} is good; lower lr ({config.lr}) and resume"
                     )
+            if log_now:
                 now = time.perf_counter()
                 numbers |= {
                     "lr": learning_rate(step, config),
@@ -160,14 +162,17 @@ def train(
                 model.train()
                 _write(log, done, numbers)
                 progress(done, numbers)
-            if done % config.checkpoint_every == 0 or last:
-                state = {
-                    "model": model.state_dict(),
-                    "ema": ema.model.state_dict(),
-                    "optimiser": optimiser.state_dict(),
-                }
-                save_checkpoint(checkpoints, done, state)
+            if save_now:
+                save_checkpoint(checkpoints, done, _state(model, ema, optimiser))
     return ema.model
+
+
+def _state(model: nn.Module, ema: PowerEma, optimiser: torch.optim.Optimizer) -> dict[str, Any]:
+    return {
+        "model": model.state_dict(),
+        "ema": ema.model.state_dict(),
+        "optimiser": optimiser.state_dict(),
+    }
 
 
 def _restore(
@@ -182,7 +187,7 @@ def _restore(
         raise DataError(f"the checkpoint belongs to another configuration: {reason}") from error
 
 
-def _write(log: Any, step: int, numbers: Mapping[str, float]) -> None:
+def _write(log: TextIO, step: int, numbers: Mapping[str, float]) -> None:
     log.write(json.dumps({"step": step, **{k: round(v, 6) for k, v in numbers.items()}}) + "\n")
     log.flush()
 

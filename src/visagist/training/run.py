@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import TypeVar
 
@@ -46,10 +45,10 @@ def write_run(folder: Path, model: nn.Module, recipe: BaseModel) -> None:
     weights = folder / f"{WEIGHTS}.part"
     state = {name: value.contiguous().cpu() for name, value in model.state_dict().items()}
     save_file(state, weights)
-    os.replace(weights, folder / WEIGHTS)
+    weights.replace(folder / WEIGHTS)
     text = folder / f"{RECIPE}.part"
     text.write_text(json.dumps(recipe.model_dump(), indent=2) + "\n", encoding="utf-8")
-    os.replace(text, folder / RECIPE)
+    text.replace(folder / RECIPE)
 
 
 def read_run(folder: Path, kind: type[Recipe]) -> tuple[Recipe, dict[str, Tensor]]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from visagist.corpus.labelled import LabelledFace, read_faces
-from visagist.errors import PhotoError
+from visagist.errors import DataError, PhotoError
 from visagist.face.align import Alignment, align, crop
 from visagist.face.detect import Detector, default_detector
 from visagist.face.mesh.inference import MeshPredictor
@@ -27,7 +27,7 @@ from visagist.runtime.store import open_model
 
 FOLDERS = ("portraits", "portraits_grey", "generated", "generated_minors", "faces_easy", "london")
 _VIEW = 384
-"""Side of the upright picture around a face, 2.5 canonical crops wide, that all tests start from."""
+"""Side of the upright picture around a face, 2.5 canonical crops wide, where tests start."""
 
 
 def evaluate(
@@ -52,6 +52,9 @@ def evaluate(
         folders: which folders of the tree; those that are missing are left out.
         limit: only so many faces, evenly spread over the sorted names.
         progress: called with faces done and in all.
+
+    Raises:
+        DataError: no labelled face is there, or none of their pictures can be read.
     """
     files = open_model(model)
     present = [f for f in folders if (data / "labels" / f"{f}.npz").is_file()]
@@ -66,10 +69,14 @@ def evaluate(
     rng = np.random.default_rng(0)
     for done, face in enumerate(faces, 1):
         try:
-            rows.append(_face(face, detector, once, twice, rng, wrong))
+            rows.append(
+                _face(face, detector=detector, once=once, twice=twice, rng=rng, wrong=wrong)
+            )
         except PhotoError as error:
             skipped[face.name] = str(error)
         progress(done, len(faces))
+    if not rows:
+        raise DataError(f"{data}: no picture of a face could be read: {skipped}")
     report: dict[str, Any] = {
         "model": files.manifest.name,
         "version": files.manifest.version,
@@ -100,6 +107,7 @@ def evaluate(
 
 def _face(
     face: LabelledFace,
+    *,
     detector: Detector,
     once: MeshPredictor,
     twice: MeshPredictor,

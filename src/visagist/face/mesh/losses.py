@@ -28,12 +28,13 @@ def inter_ocular(mesh: Tensor) -> Tensor:
     """
     right = mesh[:, [topology.RIGHT_EYE_OUTER, topology.RIGHT_EYE_INNER], :2].mean(1)
     left = mesh[:, [topology.LEFT_EYE_OUTER, topology.LEFT_EYE_INNER], :2].mean(1)
-    return (left - right).norm(dim=1)
+    distance: Tensor = torch.linalg.vector_norm(left - right, dim=1)
+    return distance
 
 
 def relative_errors(predicted: Tensor, target: Tensor) -> Tensor:
     """(B, 478) point errors in the plane, in inter-ocular distances of the target."""
-    errors = (predicted[..., :2] - target[..., :2]).norm(dim=-1)
+    errors: Tensor = torch.linalg.vector_norm(predicted[..., :2] - target[..., :2], dim=-1)
     return errors / inter_ocular(target)[:, None].clamp_min(1e-6)
 
 

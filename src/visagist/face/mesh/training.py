@@ -43,11 +43,9 @@ class MeshTask:
         self.recipe = recipe
         torch.manual_seed(recipe.loop.seed)
         self.network = MeshNetwork(recipe.network).to(device)
-        self.network.to(memory_format=torch.channels_last)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.data = MeshData(pack.subset("train"), recipe.network, recipe.training, device)
-        self.held_out = MeshData(
-            pack.subset("validation"), recipe.network, recipe.training, device
-        )
+        self.held_out = MeshData(pack.subset("validation"), recipe.network, recipe.training, device)
         self.weights = point_weights(recipe.training.eye_weight).to(device)
 
     @property
@@ -69,7 +67,7 @@ class MeshTask:
         face = batch.is_face
         wing = wing_loss(points, batch.mesh, self.weights)
         return {
-            "points": 10 * (wing * face).sum() / face.sum(),
+            "points": 10 * (wing * face).sum() / face.sum().clamp_min(1),
             "confidence": 0.05 * confidence_loss(logit, target * face).mean(),
         }
 
@@ -84,7 +82,7 @@ class MeshTask:
             ("occluded", 0.0, True),
         ):
             errors, confidence = [], []
-            for part in index.split(256):
+            for part in torch.split(index, 256):
                 batch = self.held_out.fixed(part, roll=roll, occluded=occluded)
                 points, logit = model(batch.image)
                 errors.append(relative_errors(points.float(), batch.mesh).mean(1))
