@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +43,12 @@ def five_points(mesh: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.stack([right, left, points[1], points[61], points[291]])
 
 
-def load_judge(
-    path: Path,
-) -> Callable[[NDArray[np.uint8], NDArray[np.float32]], NDArray[np.float32]]:
+Judge = Callable[[NDArray[np.uint8], NDArray[np.float32]], NDArray[np.float32]]
+"""A picture and its mesh -> the unit embedding of the face."""
+
+
+@cache
+def load_judge(path: Path) -> Judge:
     """Open an ONNX embedder: one input of (1, 3, 112, 112), ImageNet normalisation.
 
     Returns:

@@ -28,7 +28,7 @@ class MakeupTrainingConfig(BaseModel):
     styles_per_face: int = Field(3, description="styles each face is shown with; one trunk pass")
     patches: int = Field(768, description="of the 4096 patches of a face that a step looks at")
     plain_share: float = Field(
-        0.25, description="chance of a patch without makeup to be looked at, against one with"
+        0.4, description="chance of a patch without makeup to be looked at, against one with"
     )
     roll: float = Field(8.0, description="degrees of misalignment, standard deviation / 2")
     scale: float = Field(0.06, description="largest relative error of the crop's scale")
@@ -37,6 +37,9 @@ class MakeupTrainingConfig(BaseModel):
     degrade: float = Field(0.5, description="share of faces with blur, noise or JPEG traces")
     l1: float = Field(1.0, description="weight of |residual error|, in levels / 255")
     l2: float = Field(10.0, description="weight of the squared error, which is what PSNR measures")
+    protect: float = Field(
+        2.0, description="added weight of untouched pixels in patches with strong makeup"
+    )
     sobel: float = Field(0.5, description="weight of the edge term in the eye strip")
     shift_consistency: float = Field(0.0, description="weight of the equivariance term")
     consistency_share: float = Field(0.25, description="share of the batch that pays for it")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from numpy.typing import NDArray
 from visagist.corpus.labelled import LabelledFace, read_faces
 from visagist.errors import DataError, PhotoError
 from visagist.face.align import Alignment, align, crop
+from visagist.face.identity import Judge, load_judge
 from visagist.face.regions import region_masks
 from visagist.makeup import metrics
 from visagist.makeup.inference import Makeup
@@ -28,7 +31,6 @@ _OPEN_MOUTH = 40
 """Pixels between the lips from which a mouth counts as open."""
 
 Row = dict[str, float]
-Judge = Callable[[NDArray[np.uint8], NDArray[np.float32]], NDArray[np.float32]]
 
 
 def evaluate(
@@ -39,6 +41,7 @@ def evaluate(
     folders: Sequence[str] = FOLDERS,
     limit: int | None = None,
     judge: Path | None = None,
+    workers: int = 1,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, Any]:
     """Measure a makeup model against the retoucher.
@@ -49,7 +52,8 @@ def evaluate(
         split: which people.
         folders: which folders of the tree; those that are missing are left out.
         limit: only so many faces, evenly spread over the sorted names.
-        judge: an ONNX face embedder for ``identity_cosine_drop``; ``None`` leaves that field null.
+        judge: an ONNX face embedder for ``identity_cosine_drop``; without it the field is absent.
+        workers: processes.
         progress: called with faces done and in all.
 
     Returns:
@@ -62,22 +66,22 @@ def evaluate(
         DataError: no labelled face is there, or none of their pictures can be read.
     """
     files = open_model(model)
-    network = Makeup(files)
+    network = _network(model)
     present = [f for f in folders if (data / "labels" / f"{f}.npz").is_file()]
     faces = read_faces(data, folders=present or folders, splits=(split,))
     if limit is not None and limit < len(faces):
         faces = [faces[i] for i in np.linspace(0, len(faces) - 1, limit).astype(int)]
-    embed = _judge(judge) if judge is not None else None
     rows: list[tuple[str, str, float, Row]] = []
     skipped: dict[str, str] = {}
-    for done, face in enumerate(faces, 1):
-        try:
-            rows += _face_rows(network, face, embed)
-        except PhotoError as error:
-            skipped[face.name] = str(error)
-        progress(done, len(faces))
-    if not rows:
-        raise DataError(f"{data}: no picture of a face could be read: {skipped}")
+    jobs = ((model, face, judge) for face in faces)
+    with ProcessPoolExecutor(workers) as pool:
+        measured = pool.map(_measured, jobs) if workers > 1 else map(_measured, jobs)
+        for done, (face, result) in enumerate(zip(faces, measured, strict=True), 1):
+            if isinstance(result, str):
+                skipped[face.name] = result
+            else:
+                rows += result
+            progress(done, len(faces))
     report: dict[str, Any] = _mean(r for *_, r in rows)
     pipeline = {
         k.removeprefix("pipeline_"): report.pop(k) for k in list(report) if k[:9] == "pipeline_"
@@ -103,6 +107,49 @@ def evaluate(
     }
 
 
+def worst_sheet(data: Path, report: Mapping[str, Any], *, split: str = "test") -> NDArray[np.uint8]:
+    """The worst cases of a report as rows of bare face, retoucher, network, both residuals.
+
+    Args:
+        data: the tree the report was made on.
+        report: from :func:`evaluate`.
+        split: which people it was made on.
+
+    Returns:
+        A (rows x 256, 5 x 256, 3) picture. It shows the people of the tree: mind their consent.
+    """
+    network = _network(str(report["model"]))
+    cases = report["worst"]
+    folders = sorted({case["face"].split("/")[0] for case in cases})
+    faces = {f.name: f for f in read_faces(data, folders=folders, splits=(split,))}
+    rows = []
+    for case in cases:
+        face = faces[case["face"]]
+        alignment = align(face.mesh, network.size)
+        view = crop(Photo.open(face.path).pixels, alignment)
+        truth = residual(view, alignment.to_crop(face.mesh), load_style(case["style"]))
+        ours = network.residual(view, network.style_code({case["style"]: 1.0}))
+        grey = np.full_like(view, 128)
+        rows.append([view, _add(view, truth), _add(view, ours), _add(grey, truth), _add(grey, ours)])
+    return np.concatenate([np.concatenate(row, 1) for row in rows])
+
+
+@cache
+def _network(model: str) -> Makeup:
+    return Makeup(open_model(model))
+
+
+def _measured(
+    job: tuple[str, LabelledFace, Path | None],
+) -> list[tuple[str, str, float, Row]] | str:
+    """Rows of one face, or the reason why there are none; runs in a worker process."""
+    model, face, judge = job
+    try:
+        return _face_rows(_network(model), face, load_judge(judge) if judge else None)
+    except PhotoError as error:
+        return str(error)
+
+
 def _face_rows(
     network: Makeup, face: LabelledFace, embed: Judge | None
 ) -> list[tuple[str, str, float, Row]]:
@@ -120,16 +167,15 @@ def _face_rows(
         truth = residual(view, mesh, style)
         code = network.style_code({name: 1.0})
         predicted = network.residual(view, code)
-        row = _compare(view, truth, predicted, made_up_mask(mesh, style, network.size))
+        allowed = np.minimum(made_up_mask(mesh, style, network.size) * 20, 1)
+        row = _compare(view, truth, predicted, allowed)
         row["eyeball_level"] = metrics.level(predicted, regions.eyes)
         if (regions.mouth > 0.5).sum() >= _OPEN_MOUTH:
             row["mouth_level"] = metrics.level(predicted, regions.mouth)
         row["shift_sensitivity"] = metrics.shift_sensitivity(
             network.residual(moved, code), predicted
         )
-        piped = _compare(
-            view, truth, predicted * gain[..., None], made_up_mask(mesh, style, network.size)
-        )
+        piped = _compare(view, truth, predicted * gain[..., None], allowed)
         row |= {f"pipeline_{k}": piped[k] for k in ("psnr", "gain", "gain_in_mask", "leakage")}
         if embed and before is not None:
             after = embed(_add(view, predicted), mesh)
@@ -169,7 +215,7 @@ def _compare(
         "psnr_in_mask_bare": metrics.psnr(bare, mask),
         "ssim": metrics.ssim(result, target),
         "ssim_bare": metrics.ssim(view.astype(np.float32), target),
-        "leakage": metrics.leakage(predicted, np.minimum(allowed * 20, 1)),
+        "leakage": metrics.leakage(predicted, allowed),
     }
     row["gain"] = row["psnr"] - row["psnr_bare"]
     row["gain_in_mask"] = row["psnr_in_mask"] - row["psnr_in_mask_bare"]
@@ -201,10 +247,3 @@ def _tone(angle: float) -> str:
     if not math.isfinite(angle):
         return "unknown"
     return "light" if angle > 41 else "medium" if angle > 10 else "dark"
-
-
-def _judge(path: Path) -> Judge:
-    """An embedder of 112x112 crops aligned to the usual five-point template."""
-    from visagist.face.identity import load_judge  # noqa: PLC0415  only when asked for
-
-    return load_judge(path)

@@ -19,6 +19,21 @@ def sobel(image: Tensor) -> Tensor:
     return F.conv2d(image, torch.cat([across, across.transpose(2, 3)]))
 
 
+def protected(target: Tensor, *, untouched: float = 0.5 / 255, strong: float = 8 / 255) -> Tensor:
+    """Values that makeup leaves alone in patches where it is strong, 1 or 0.
+
+    That is what lies against lips and lash lines: teeth, eyeballs, the skin beyond an edge.
+
+    Args:
+        target: (B, K, 3 p^2, P) residual patches.
+        untouched: largest |residual| that counts as left alone.
+        strong: least |residual| of a patch with strong makeup.
+    """
+    size = target.abs()
+    near = size.amax(2, keepdim=True) > strong
+    return ((size < untouched) & near).to(target.dtype)
+
+
 def residual_losses(
     patches: Tensor,
     target: Tensor,
@@ -33,17 +48,18 @@ def residual_losses(
     The derivative is linear, so the derivative of the error is the error of the derivative.
 
     Args:
-        patches: predicted residual patches, any shape.
+        patches: predicted residual patches (B, K, 3 p^2, P).
         target: the same shape.
         eyes: (N, 3, h, w) predicted residual of the eye strip.
         target_eyes: the same shape.
         config: the weights.
     """
     error = patches - target
+    weight = 1 + config.protect * protected(target)
     edges = sobel((eyes - target_eyes).mean(1, keepdim=True))
     return {
-        "l1": config.l1 * error.abs().mean(),
-        "l2": config.l2 * error.square().mean(),
+        "l1": config.l1 * (error.abs() * weight).mean(),
+        "l2": config.l2 * (error.square() * weight).mean(),
         "sobel": config.sobel * edges.abs().mean(),
     }
 
