@@ -8,6 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from visagist.face.topology import N_SKIN_POINTS
+from visagist.face.types import Face
 from visagist.makeup.batch import make_folder
 from visagist.photo import Photo
 from visagist.photo.sheet import grid
@@ -17,7 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["DemoReport", "run_demo"]
 
-_COLUMNS, _CELL = 3, 360
+_COLUMNS, _CELL = 4, 320
+_MARGIN = 1.7
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +66,8 @@ def run_demo(
 
     Args:
         photo_path: a photo with a face.
-        folder: gets ``NAME-STYLE.EXT`` for every style and ``NAME-styles.jpg``.
+        folder: gets ``NAME-STYLE.EXT`` for every style and ``NAME-styles.jpg``, which shows
+            the largest face before and after.
         load: gives the engine, :meth:`Makeup.from_pretrained`; called here, so that it is timed.
         styles: names; all styles of the network by default.
         overwrite: replace results that exist.
@@ -76,13 +82,13 @@ def run_demo(
     clock.lap("load the networks")
     photo = Photo.open(photo_path)
     clock.lap("decode the photo")
-    pictures, captions, paths, faces = [photo.pixels], ["before"], [], 0
+    pictures, captions, paths, faces = [photo.pixels], ["before"], [], list[Face]()
     make_folder(folder)
     for style in engine.styles if styles is None else styles:
         result = engine.apply(photo, style=style)
         for step, ms in result.timings.items():
             timings[step] = timings.get(step, 0.0) + ms
-        faces = len(result.faces)
+        faces = result.faces
         clock.restart()
         path = folder / f"{photo_path.stem}-{style}{photo_path.suffix}"
         result.photo.save(path, overwrite=overwrite)
@@ -92,10 +98,21 @@ def run_demo(
         paths.append(path)
     clock.restart()
     sheet = folder / f"{photo_path.stem}-styles.jpg"
-    picture = grid(pictures, captions, columns=_COLUMNS, cell=_CELL)
+    window = _around(faces[0], photo) if faces else (slice(None), slice(None))
+    picture = grid([p[window] for p in pictures], captions, columns=_COLUMNS, cell=_CELL)
     Photo.from_array(picture).save(sheet, overwrite=overwrite)
     clock.lap("draw the sheet")
-    return DemoReport(sheet, tuple(paths), timings, time.perf_counter() - begin, faces)
+    return DemoReport(sheet, tuple(paths), timings, time.perf_counter() - begin, len(faces))
+
+
+def _around(face: Face, photo: Photo) -> tuple[slice, slice]:
+    """Rows and columns of a square around a face, about twice as wide as the face."""
+    points = face.mesh[:N_SKIN_POINTS, :2]
+    side = min(int(_MARGIN * float(np.ptp(points, axis=0).max())), photo.width, photo.height)
+    centre = (points.max(0) + points.min(0)) / 2
+    left = min(max(0, int(centre[0]) - side // 2), photo.width - side)
+    top = min(max(0, int(centre[1]) - side // 2), photo.height - side)
+    return slice(top, top + side), slice(left, left + side)
 
 
 class _Clock:
