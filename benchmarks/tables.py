@@ -1,0 +1,207 @@
+"""Write the tables of the README, the docs and the model cards from the committed results.
+
+    python benchmarks/tables.py            # rewrite what stands between the markers
+    python benchmarks/tables.py --check    # exit 1 when a table is out of date
+
+A table stands between ``<!-- NAME -->`` and ``<!-- /NAME -->``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results" / "0.1.0"
+FILES = (
+    "README.md",
+    "docs/papers/tinybeauty.md",
+    "docs/face-mesh.md",
+    "src/visagist/models/makeup-tiny/card.md",
+    "src/visagist/models/face-mesh/card.md",
+)
+
+
+def _load(name: str) -> Any:
+    return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    lines = [" | ".join(head), " | ".join("---" for _ in head)]
+    lines += [" | ".join(str(cell) for cell in row) for row in rows]
+    return "\n".join(f"| {line} |" for line in lines)
+
+
+def makeup_numbers() -> str:
+    """The network against the retoucher on the test people, with targets."""
+    r = _load("makeup")
+    p = r["pipeline"]
+    met = lambda ok: "yes" if ok else "**no**"  # noqa: E731
+    rows = [
+        ("PSNR, bare picture (floor)", f"{r['psnr_bare']:.2f} dB", f"{r['psnr_bare']:.2f} dB", "", ""),
+        ("PSNR", f"{r['psnr']:.2f} dB", f"{p['psnr']:.2f} dB", "", ""),
+        ("gain over bare", f"{r['gain']:+.2f} dB", f"{p['gain']:+.2f} dB", ">= 6.0", met(r["gain"] >= 6)),
+        (
+            "gain where makeup is",
+            f"{r['gain_in_mask']:+.2f} dB",
+            f"{p['gain_in_mask']:+.2f} dB",
+            ">= 7.5",
+            met(r["gain_in_mask"] >= 7.5),
+        ),
+        ("SSIM (bare)", f"{r['ssim']:.4f} ({r['ssim_bare']:.4f})", "", "", ""),
+        (
+            "leakage",
+            f"{r['leakage']:.1%}",
+            f"{p['leakage']:.1%}",
+            "<= 5 %",
+            met(r["leakage"] <= 0.05),
+        ),
+        ("eyeballs, levels of 255", f"{r['eyeball_level']:.2f}", "0", "<= 1.5", met(r["eyeball_level"] <= 1.5)),
+        ("open mouths, levels of 255", f"{r['mouth_level']:.2f}", "0", "<= 1.5", met(r["mouth_level"] <= 1.5)),
+        (
+            "change for a shift by 1 px",
+            f"{r['shift_sensitivity']:.1%}",
+            "",
+            "<= 15 %",
+            met(r["shift_sensitivity"] <= 0.15),
+        ),
+    ]
+    if "identity_cosine_drop" in r:
+        rows.append(
+            (
+                "identity, 1 - cosine (retoucher's own)",
+                f"{r['identity_cosine_drop']:.3f} ({r['identity_cosine_drop_truth']:.3f})",
+                "",
+                "",
+                "",
+            )
+        )
+    head = ("", "network alone", "as users get it", "target (network)", "met")
+    note = f"{r['n']} test faces, {r['styles']} styles; `visagist evaluate makeup --data DIR --json`"
+    return f"{_table(head, rows)}\n\n{note}."
+
+
+def makeup_styles() -> str:
+    """Per style and per skin tone."""
+    r = _load("makeup")
+    rows = []
+    for group in ("per_style", "per_skin_tone", "per_folder"):
+        for name, g in r[group].items():
+            rows.append(
+                (
+                    name,
+                    g["rows"],
+                    f"{g['psnr_bare']:.2f}",
+                    f"{g['gain']:+.2f}",
+                    f"{g['gain_in_mask']:+.2f}",
+                    f"{g['leakage']:.1%}",
+                    f"{g['shift_sensitivity']:.1%}",
+                )
+            )
+    return _table(("", "rows", "bare dB", "gain", "gain in mask", "leakage", "shift"), rows)
+
+
+def speed() -> str:
+    """Times of the network and of the pipeline."""
+    r = _load("speed")
+    rows = [
+        ("network, 256x256", f"{r['network_ms']:.2f} ms", "<= 2.2"),
+        ("released layer table, same run", f"{r['released_ms']:.1f} ms", ""),
+        ("speed-up", f"{r['speedup']:.1f} x", ">= 20"),
+        ("floor: a call with one pointwise layer", f"{r['floor_ms']:.2f} ms", ""),
+        ("all steps, 1024x1024 photo with one face", f"{r['pipeline_ms']:.1f} ms", "< 60"),
+        ("all steps, 12-megapixel photo", f"{r['table']['12 MP: all steps']['median_ms']:.0f} ms", ""),
+    ]
+    m = r["machine"]
+    note = (
+        f"Medians, one thread, {m['cpu']}, {m['system']}, Python {m['python']}, "
+        f"ONNX Runtime {m['onnxruntime']}; `visagist benchmark makeup --json`."
+    )
+    return f"{_table(('', 'time', 'target'), rows)}\n\n{note}"
+
+
+def steps() -> str:
+    """Every row of the speed table."""
+    r = _load("speed")
+    rows = [
+        (name, f"{t['median_ms']:.2f}", f"{t['p95_ms']:.2f}", f"{t['min_ms']:.2f}")
+        for name, t in r["table"].items()
+    ]
+    return _table(("", "median ms", "p95 ms", "min ms"), rows)
+
+
+def mesh_numbers() -> str:
+    """The mesh network on the test people."""
+    r = _load("mesh")
+    rows = [
+        (
+            label,
+            f"{r[f'{key}_percent']:.2f} %",
+            f"{r[f'{key}_p90_percent']:.2f} %",
+            f"{r[f'{key}_one_pass_percent']:.2f} %",
+            r[f"{key}_missed"],
+            target,
+            "yes" if r[f"{key}_percent"] <= limit else "**no**",
+        )
+        for label, key, target, limit in (
+            ("upright", "upright", "<= 2 %", 2.0),
+            ("rolled by 30 degrees", "roll30", "< 4 %", 4.0),
+            ("partly covered", "occluded", "< 4 %", 4.0),
+        )
+    ]
+    head = ("", "median", "90th percentile", "one pass", "not detected", "target", "met")
+    note = (
+        f"{r['n']} test faces through the default detector, errors in percent of the distance "
+        f"between the eyes. A crop beside the face, or upside down, has a lower confidence than a "
+        f"face in {r['confidence_auc']:.2%} of pairs; `visagist evaluate mesh --data DIR --json`."
+    )
+    return f"{_table(head, rows)}\n\n{note}"
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "makeup-numbers": makeup_numbers,
+    "makeup-styles": makeup_styles,
+    "speed": speed,
+    "steps": steps,
+    "mesh-numbers": mesh_numbers,
+}
+
+
+def filled(text: str) -> str:
+    """The text with every marked table replaced by today's."""
+    for name, make in TABLES.items():
+        pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
+        if pattern.search(text):
+            body = make()
+            text = pattern.sub(lambda m, body=body: f"{m[1]}{body}\n{m[2]}", text)
+    return text
+
+
+def main() -> int:
+    """Rewrite or check."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true")
+    check = parser.parse_args().check
+    stale = []
+    for name in FILES:
+        path = ROOT / name
+        if not path.is_file():
+            continue
+        before = path.read_text(encoding="utf-8")
+        after = filled(before)
+        if after != before:
+            stale.append(name)
+            if not check:
+                path.write_text(after, encoding="utf-8")
+    for name in stale:
+        print(f"{name}: {'out of date' if check else 'rewritten'}")
+    return 1 if check and stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
