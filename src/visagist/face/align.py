@@ -73,12 +73,14 @@ def similarity(source: NDArray[np.floating], target: NDArray[np.floating]) -> ND
     """
     src = np.asarray(source, np.float64)
     dst = np.asarray(target, np.float64)
+    if not (np.isfinite(src).all() and np.isfinite(dst).all()):
+        raise FaceError("the face mesh holds points that are no numbers; it cannot be aligned")
     # In the plane a rotation with scale is one complex factor, so least squares is one division.
     p = src[:, 0] + 1j * src[:, 1]
     q = dst[:, 0] + 1j * dst[:, 1]
     p0, q0 = p.mean(), q.mean()
     spread = float((np.abs(p - p0) ** 2).sum())
-    if not np.isfinite(spread) or spread < 1e-9:
+    if spread < 1e-9:
         raise FaceError("the face mesh has no extent; it cannot be aligned")
     z = (np.conj(p - p0) * (q - q0)).sum() / spread
     if abs(z) < 1e-12:

@@ -1,0 +1,15 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+import os
+
+# Before any library starts its pool: the tests share few cores, and one thread is reproducible.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+try:
+    import torch
+except ImportError:  # the base install runs its part of the tests without the training extra
+    pass
+else:
+    torch.set_num_threads(1)
