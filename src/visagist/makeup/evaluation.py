@@ -27,6 +27,7 @@ from visagist.photo import Photo
 from visagist.runtime.store import open_model
 
 FOLDERS = ("portraits", "generated", "faces_easy", "london")
+JUDGE = Path("models") / "mobilefacenet_judge.onnx"
 _OPEN_MOUTH = 40
 """Pixels between the lips from which a mouth counts as open."""
 
@@ -52,7 +53,8 @@ def evaluate(
         split: which people.
         folders: which folders of the tree; those that are missing are left out.
         limit: only so many faces, evenly spread over the sorted names.
-        judge: an ONNX face embedder for ``identity_cosine_drop``; without it the field is absent.
+        judge: an ONNX face embedder for ``identity_cosine_drop``; by default the one in the tree's
+            ``models`` folder, and without one the field is absent.
         workers: processes.
         progress: called with faces done and in all.
 
@@ -71,6 +73,8 @@ def evaluate(
     faces = read_faces(data, folders=present or folders, splits=(split,))
     if limit is not None and limit < len(faces):
         faces = [faces[i] for i in np.linspace(0, len(faces) - 1, limit).astype(int)]
+    if judge is None and (data / JUDGE).is_file():
+        judge = data / JUDGE
     rows: list[tuple[str, str, float, Row]] = []
     skipped: dict[str, str] = {}
     jobs = ((model, face, judge) for face in faces)
