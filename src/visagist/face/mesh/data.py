@@ -98,16 +98,10 @@ class MeshData:
         cfg = self.training
         n, device = cfg.batch, self.crops.device
         index = torch.randint(len(self), (n,), generator=generator, device=device)
-        calm = augment.uniform((n,), 0, 1, generator) < cfg.calm
-        roll = augment.uniform((n,), -1, 1, generator) * torch.where(calm, cfg.calm_roll, cfg.roll)
-        matrices = augment.affine_matrices(
-            n,
-            roll=roll,
-            scale=cfg.scale,
-            shift=cfg.shift,
-            anisotropy=cfg.anisotropy,
-            generator=generator,
-        )
+        calm = augment.uniform((n, 1, 1), 0, 1, generator) < cfg.calm
+        near = self._misplaced(n, cfg.calm_roll, cfg.calm_scale, cfg.calm_shift, generator)
+        far = self._misplaced(n, cfg.roll, cfg.scale, cfg.shift, generator)
+        matrices = torch.where(calm, near, far)
         is_face = torch.ones(n, device=device)
         bad = torch.rand(n, generator=generator, device=device) < cfg.negatives
         is_face[bad] = 0
@@ -120,6 +114,18 @@ class MeshData:
         image, mesh = self._flip(image, mesh, generator)
         image = self._disturb(image, generator)
         return MeshBatch(image * 2 - 1, mesh, is_face)
+
+    def _misplaced(
+        self, n: int, roll: float, scale: float, shift: float, generator: torch.Generator
+    ) -> Tensor:
+        return augment.affine_matrices(
+            n,
+            roll=augment.uniform((n,), -roll, roll, generator),
+            scale=scale,
+            shift=shift,
+            anisotropy=self.training.anisotropy,
+            generator=generator,
+        )
 
     def _spoiled(self, matrices: Tensor, generator: torch.Generator) -> Tensor:
         """Matrices that show no usable face: far off to a side, or upside down."""
