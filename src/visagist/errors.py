@@ -1,5 +1,7 @@
 """Every error that visagist raises on purpose. Each message says what is wrong and what to do.
 
+The tree::
+
     VisagistError
     ├── PhotoError                   pictures in and out
     │   ├── PhotoFormatError         not an allowed format
@@ -19,6 +21,8 @@
     ├── ConfigError                  a recipe or config with a wrong field (names it)
     ├── InputError                   arguments that do not fit together
     └── MissingExtraError            an optional dependency is not installed (names the extra)
+
+Every class has an ``exit_code`` for the command line; docs/cli.md lists them.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-
+"""From a trained network to something that ships: export, parity, benchmark, doctor."""
