@@ -16,7 +16,9 @@ The tree::
     │   └── StyleFileError           a style file with a wrong field (names it)
     ├── ModelError                   model files
     │   ├── ModelMissingError        not there
-    │   └── ModelDamagedError        does not match its manifest
+    │   ├── ModelDamagedError        does not match its manifest
+    │   └── ParityError              an export computes something else than the trained network
+    ├── DivergedError                a training's loss is not finite
     ├── DataError                    training and evaluation data
     ├── ConfigError                  a recipe or config with a wrong field (names it)
     ├── InputError                   arguments that do not fit together
@@ -30,6 +32,7 @@ from __future__ import annotations
 __all__ = [
     "ConfigError",
     "DataError",
+    "DivergedError",
     "FaceChoiceError",
     "FaceError",
     "InputError",
@@ -38,6 +41,7 @@ __all__ = [
     "ModelError",
     "ModelMissingError",
     "NoFaceError",
+    "ParityError",
     "PhotoDamagedError",
     "PhotoError",
     "PhotoFormatError",
@@ -139,6 +143,14 @@ class ModelMissingError(ModelError):
 
 class ModelDamagedError(ModelError):
     """A model file does not match the size or SHA-256 in its manifest, or is not safe to load."""
+
+
+class ParityError(ModelError):
+    """An exported network does not compute what the trained one does."""
+
+
+class DivergedError(VisagistError):
+    """The loss of a training is not finite; the last good checkpoint is kept."""
 
 
 class DataError(VisagistError):

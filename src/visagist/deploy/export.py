@@ -21,7 +21,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.utils.flop_counter import FlopCounterMode
 
 import visagist
-from visagist.errors import ModelError
+from visagist.errors import ParityError
 from visagist.face.mesh.network import MeshNetwork
 from visagist.face.mesh.training import MeshRecipe
 from visagist.makeup.network import MakeupNetwork
@@ -33,10 +33,6 @@ from visagist.training.run import load_weights, read_run
 OPSET = 18
 LIMITS = {"model.onnx": 1e-4, "model-fp16.onnx": 2e-2}
 """Largest |ONNX - torch| on fixed inputs; outputs are of order 1."""
-
-
-class ParityError(ModelError):
-    """An exported network does not compute what the trained one does."""
 
 
 def fold(model: nn.Module) -> nn.Module:

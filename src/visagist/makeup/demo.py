@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from visagist.face.find import find_faces
 from visagist.face.topology import N_SKIN_POINTS
 from visagist.face.types import Face
 from visagist.makeup.batch import make_folder
@@ -82,10 +83,12 @@ def run_demo(
     clock.lap("load the networks")
     photo = Photo.open(photo_path)
     clock.lap("decode the photo")
+    found = find_faces(photo.pixels)
+    clock.lap("find the faces")
     pictures, captions, paths, faces = [photo.pixels], ["before"], [], list[Face]()
     make_folder(folder)
     for style in engine.styles if styles is None else styles:
-        result = engine.apply(photo, style=style)
+        result = engine.apply(photo, style=style, found=found)
         for step, ms in result.timings.items():
             timings[step] = timings.get(step, 0.0) + ms
         faces = result.faces

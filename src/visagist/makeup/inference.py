@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -95,6 +95,7 @@ class Makeup:
         skin: float = 1.0,
         mix: Mapping[str, float] | None = None,
         faces: Literal["all", "largest"] | int = "all",
+        found: Sequence[Face] | None = None,
     ) -> MakeupResult:
         """Make up the faces of a photo.
 
@@ -107,6 +108,8 @@ class Makeup:
             skin: factor on blush, contour and foundation alone.
             mix: weights of several styles, such as ``{"peach": 0.6, "smoky": 0.4}``.
             faces: every face, the largest, or one by its number in the largest-first order.
+            found: faces of this photo from :func:`~visagist.face.find.find_faces`, which spares
+                finding them again for another style.
 
         Returns:
             The photo with makeup. Pixels outside the chosen faces are those of the input.
@@ -120,13 +123,14 @@ class Makeup:
         code = self.style_code(mix if mix is not None else {style: 1.0})
         strengths = self._strengths(intensity, {"lips": lips, "eyes": eyes, "skin": skin})
         clock = _Clock()
-        found = find_faces(photo.pixels, detector=self._detector, mesher=self._mesher)
-        clock.lap("find")
+        if found is None:
+            found = find_faces(photo.pixels, detector=self._detector, mesher=self._mesher)
+            clock.lap("find")
         if not found:
             raise NoFaceError(
                 "no face was found; try a photo where a face is at least 40 pixels wide and upright"
             )
-        chosen = choose(found, faces)
+        chosen = choose(list(found), faces)
         pixels = photo.pixels
         for face in chosen:
             alignment = face.alignment(self.size)

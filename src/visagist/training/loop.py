@@ -13,7 +13,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from visagist.errors import ConfigError, DataError, VisagistError
+from visagist.errors import ConfigError, DataError, DivergedError
 from visagist.training.checkpoint import load_latest, save_checkpoint
 from visagist.training.ema import PowerEma
 
@@ -52,10 +52,6 @@ class Task(Protocol):
 
     def validate(self, model: nn.Module) -> Mapping[str, float]:
         """Numbers on held-out people, for the averaged weights."""
-
-
-class DivergedError(VisagistError):
-    """The loss is not finite; the last good checkpoint is kept."""
 
 
 def learning_rate(step: int, config: LoopConfig) -> float:
