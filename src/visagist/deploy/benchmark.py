@@ -141,9 +141,10 @@ def _pipeline(
 
 
 def _fit(picture: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Scale a picture to fill ``size`` (width, height), cutting what sticks out."""
+    """Scale a picture into ``size`` (width, height); what is left over repeats its edge."""
     image = Image.fromarray(picture)
-    scale = max(size[0] / image.width, size[1] / image.height)
+    scale = min(size[0] / image.width, size[1] / image.height)
     image = image.resize((round(image.width * scale), round(image.height * scale)))
-    left, top = (image.width - size[0]) // 2, (image.height - size[1]) // 2
-    return np.asarray(image.crop((left, top, left + size[0], top + size[1])))
+    across, down = size[0] - image.width, size[1] - image.height
+    margins = ((down // 2, down - down // 2), (across // 2, across - across // 2), (0, 0))
+    return np.pad(np.asarray(image), margins, mode="edge")
