@@ -14,6 +14,7 @@ import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,11 +112,12 @@ def _read_folder(
 ) -> Iterable[LabelledFace]:
     path = root / "labels" / f"{folder}.npz"
     try:
-        with np.load(path, allow_pickle=False) as data:
+        # np.load leaves a broken file open when it is given the path
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as data:
             labels = {
                 k: data[k] for k in ("image", "box", "points5", "mesh16", "mesh_ok", "angles")
             }
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
         raise DataError(f"{path}: cannot read the labels ({error})") from error
     meshes = labels["mesh16"].astype(np.float32) / 16
     for i, image in enumerate(labels["image"]):

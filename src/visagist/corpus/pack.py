@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -144,11 +145,12 @@ def read_pack(path: Path) -> Pack:
         DataError: the file is missing or not a pack.
     """
     try:
-        with np.load(path, allow_pickle=False) as data:
+        # np.load leaves a broken file open when it is given the path
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as data:
             blob, ends = data["jpeg"].tobytes(), data["ends"]
             meshes, names, splits = data["mesh"], data["name"], data["split"]
             zoom = float(data["zoom"])
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
         raise DataError(f"{path}: not a pack of faces ({error})") from error
     starts = np.concatenate([[0], ends[:-1]])
 
