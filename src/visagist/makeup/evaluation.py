@@ -86,6 +86,8 @@ def evaluate(
             else:
                 rows += result
             progress(done, len(faces))
+    if not rows:
+        raise DataError(f"{data}: no picture of a face could be read: {skipped}")
     report: dict[str, Any] = _mean(r for *_, r in rows)
     pipeline = {
         k.removeprefix("pipeline_"): report.pop(k) for k in list(report) if k[:9] == "pipeline_"
@@ -134,7 +136,9 @@ def worst_sheet(data: Path, report: Mapping[str, Any], *, split: str = "test") -
         truth = residual(view, alignment.to_crop(face.mesh), load_style(case["style"]))
         ours = network.residual(view, network.style_code({case["style"]: 1.0}))
         grey = np.full_like(view, 128)
-        rows.append([view, _add(view, truth), _add(view, ours), _add(grey, truth), _add(grey, ours)])
+        rows.append(
+            [view, _add(view, truth), _add(view, ours), _add(grey, truth), _add(grey, ours)]
+        )
     return np.concatenate([np.concatenate(row, 1) for row in rows])
 
 
