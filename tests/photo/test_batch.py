@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,17 @@ def test_a_pattern(album: Path) -> None:
     assert names(found) == ["b.jpg"]
     assert not found[1]
     assert names(gather([str(album / "**" / "*.webp")], recursive=True)) == ["c.webp"]
+    assert names(gather([str(album / "*")])) == ["a.PNG", "b.jpg"]  # what is no photo is left out
+
+
+def test_a_hidden_folder_is_fine_when_named(album: Path) -> None:
+    assert names(gather([str(album / ".trash")])) == ["d.jpg"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege")
+def test_links_in_a_circle_end(album: Path) -> None:
+    (album / "deep" / "up").symlink_to(album.resolve(), target_is_directory=True)
+    assert len(gather([str(album)], recursive=True)[0]) == 3
 
 
 def test_brackets_in_a_real_name_are_no_pattern(album: Path) -> None:
@@ -72,7 +84,7 @@ def test_a_photo_given_twice_counts_once(album: Path) -> None:
     [
         ("album/bb.jpg", "did you mean album/b.jpg"),
         ("nowhere/x.jpg", "no file or folder nowhere/x.jpg"),
-        ("album/*.tif", "no file matches"),
+        ("album/*.tif", "no photo matches"),
         ("album/.trash/..", None),
     ],
 )

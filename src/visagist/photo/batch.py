@@ -147,9 +147,13 @@ def _folder(folder: Path, recursive: bool, output: Path | None) -> list[_Found]:
 
 def _pattern(text: str, recursive: bool) -> list[_Found]:
     paths = sorted(Path(name) for name in glob.glob(text, recursive=recursive))  # noqa: PTH207 - Path.glob takes no absolute pattern
-    found = [_Found(path, Path(path.name)) for path in paths if path.is_file()]
+    found = [
+        _Found(path, Path(path.name))
+        for path in paths
+        if path.suffix.lower() in SUFFIXES and path.is_file()
+    ]
     if not found:
-        raise InputError(f"no file matches {text}")
+        raise InputError(f"no photo matches {text} (looked for {', '.join(SUFFIXES)})")
     return found
 
 
