@@ -76,7 +76,7 @@ def test_levels_end_at_black_and_white():
 
 @pytest.mark.parametrize("scale", [0.25, 0.5, 1.0, 2.0, 3.3])
 def test_what_is_pasted_is_what_a_crop_then_shows(scale):
-    """Face larger (scale < 1) and smaller than the crop; the picture is flat, so only paste counts."""
+    """Face larger (scale < 1) and smaller than the crop; the picture is flat: only paste counts."""
     side = int(256 / scale) + 80
     before = np.full((side, side, 3), 120, np.uint8)
     alignment = placed(scale, (side / 2 + 0.3, side / 2 - 0.2), 10)
