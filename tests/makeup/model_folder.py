@@ -1,0 +1,46 @@
+"""A small makeup model: run folder and exported model folder, with weights of a seed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from visagist.deploy.export import export_makeup
+from visagist.makeup.config import MakeupNetworkConfig, MakeupTrainingConfig
+from visagist.makeup.network import MakeupNetwork
+from visagist.makeup.training import MakeupRecipe
+from visagist.training.loop import LoopConfig
+from visagist.training.run import write_run
+
+STYLES = ("rosewood", "smoky", "classic")
+
+
+def small_recipe(**loop: object) -> MakeupRecipe:
+    return MakeupRecipe.model_validate(
+        {
+            "data": {"folders": ["portraits"]},
+            "network": MakeupNetworkConfig(styles=STYLES, width=16, mixers=1),
+            "training": MakeupTrainingConfig(batch=2, styles_per_face=2, patches=512, degrade=0.1),
+            "loop": LoopConfig(**({"steps": 1} | loop)),
+        }
+    )
+
+
+def write_makeup_run(folder: Path, *, idle: bool = False) -> Path:
+    """A finished run; an ``idle`` network adds nothing to any face."""
+    torch.manual_seed(0)
+    recipe = small_recipe()
+    network = MakeupNetwork(recipe.network)
+    torch.nn.init.normal_(network.bias, std=0.05)
+    if idle:
+        torch.nn.init.zeros_(network.bias)
+        torch.nn.init.zeros_(network.head)
+    write_run(folder, network, recipe)
+    (folder / "log.jsonl").write_text('{"step": 1}\n')
+    return folder
+
+
+def write_makeup_model(folder: Path, *, idle: bool = False) -> Path:
+    export_makeup(write_makeup_run(folder / "run", idle=idle), folder / "model")
+    return folder / "model"
