@@ -13,6 +13,7 @@ from PIL import Image
 
 from visagist.deploy.export import to_onnx
 from visagist.deploy.machine import machine
+from visagist.errors import NoFaceError
 from visagist.face.align import crop
 from visagist.face.detect import default_detector
 from visagist.face.mesh.inference import MeshPredictor
@@ -67,6 +68,9 @@ def benchmark(
         ``network_ms``, ``released_ms`` and ``floor_ms`` (an identity network: the cost of a call)
         for one thread, ``speedup``, ``pipeline_ms`` for a 1024x1024 photo, the machine, and
         ``table`` with every row.
+
+    Raises:
+        NoFaceError: the photo shows no face.
     """
     files = open_model(model)
     size = int(files.config["input_size"])
@@ -114,12 +118,15 @@ def _pipeline(
     encoded = Photo.from_array(picture).to_bytes("JPEG")
     makeup, mesher, detector = Makeup(files), MeshPredictor.from_pretrained(), default_detector()
     photo = Photo.open(encoded)
-    detection = detector.detect(photo.pixels)[0]
+    found = detector.detect(photo.pixels)
+    if not found:
+        raise NoFaceError(f"no face in the photo at {label}; give one with a clearly visible face")
+    detection, style = found[0], makeup.styles[0]
     mesh, _ = mesher.predict(photo.pixels, detection)
-    result = makeup.apply(photo, faces="largest")
+    result = makeup.apply(photo, style=style, faces="largest")
     alignment = result.faces[0].alignment(makeup.size)
     view = crop(photo.pixels, alignment)
-    code = makeup.style_code({makeup.styles[0]: 1.0})
+    code = makeup.style_code({style: 1.0})
     change = makeup.residual(view, code)
     strengths = dict.fromkeys(PARTS, 1.0)
     in_crop = alignment.to_crop(mesh)
@@ -133,9 +140,9 @@ def _pipeline(
         "gain map": lambda: gain_map(in_crop, makeup.size, strengths),
         "paste": lambda: paste_residual(photo.pixels, change * gain[..., None], alignment),
         "encode": lambda: result.photo.to_bytes("JPEG"),
-        "all steps": lambda: makeup.apply(Photo.open(encoded), faces="largest").photo.to_bytes(
-            "JPEG"
-        ),
+        "all steps": lambda: makeup.apply(
+            Photo.open(encoded), style=style, faces="largest"
+        ).photo.to_bytes("JPEG"),
     }
     return {f"{label}: {name}": timing for name, timing in in_turns(steps, runs=runs).items()}
 

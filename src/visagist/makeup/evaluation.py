@@ -113,18 +113,21 @@ def evaluate(
     }
 
 
-def worst_sheet(data: Path, report: Mapping[str, Any], *, split: str = "test") -> NDArray[np.uint8]:
+def worst_sheet(
+    data: Path, report: Mapping[str, Any], *, model: str = "makeup-tiny", split: str = "test"
+) -> NDArray[np.uint8]:
     """The worst cases of a report as rows of bare face, retoucher, network, both residuals.
 
     Args:
         data: the tree the report was made on.
         report: from :func:`evaluate`.
+        model: name or folder of the model it was made with.
         split: which people it was made on.
 
     Returns:
         A (rows x 256, 5 x 256, 3) picture. It shows the people of the tree: mind their consent.
     """
-    network = _network(str(report["model"]))
+    network = _network(model)
     cases = report["worst"]
     folders = sorted({case["face"].split("/")[0] for case in cases})
     faces = {f.name: f for f in read_faces(data, folders=folders, splits=(split,))}
