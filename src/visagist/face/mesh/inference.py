@@ -101,7 +101,8 @@ class MeshPredictor:
             flipped, second = self._network(np.ascontiguousarray(image[..., ::-1]))
             flipped = flipped[mirror_index()]
             flipped[:, 0] = 1 - flipped[:, 0]
-            points, logit = (points + flipped) / 2, (logit + second) / 2
+            points = (points + flipped) / np.float32(2)
+            logit = (logit + second) / 2
         mesh = alignment.to_photo(points * self.size)
         return mesh, float(1 / (1 + np.exp(-logit)))
 
