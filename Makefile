@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 # A public-domain portrait (NASA) that scikit-image ships; only this file is read, the package is
 # never imported, so its own dependencies are not installed.
 PHOTO := $(VENV)/demo-photo/skimage/data/astronaut.png
-CHECKED := src tests
+CHECKED := src tests benchmarks
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint type contracts unit format clean

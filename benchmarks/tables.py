@@ -27,7 +27,7 @@ FILES = (
 )
 
 
-def _load(name: str) -> Any:
+def _load(name: str) -> dict[str, Any]:
     return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
 
 
@@ -43,9 +43,21 @@ def makeup_numbers() -> str:
     p = r["pipeline"]
     met = lambda ok: "yes" if ok else "**no**"  # noqa: E731
     rows = [
-        ("PSNR, bare picture (floor)", f"{r['psnr_bare']:.2f} dB", f"{r['psnr_bare']:.2f} dB", "", ""),
+        (
+            "PSNR, bare picture (floor)",
+            f"{r['psnr_bare']:.2f} dB",
+            f"{r['psnr_bare']:.2f} dB",
+            "",
+            "",
+        ),
         ("PSNR", f"{r['psnr']:.2f} dB", f"{p['psnr']:.2f} dB", "", ""),
-        ("gain over bare", f"{r['gain']:+.2f} dB", f"{p['gain']:+.2f} dB", ">= 6.0", met(r["gain"] >= 6)),
+        (
+            "gain over bare",
+            f"{r['gain']:+.2f} dB",
+            f"{p['gain']:+.2f} dB",
+            ">= 6.0",
+            met(r["gain"] >= 6),
+        ),
         (
             "gain where makeup is",
             f"{r['gain_in_mask']:+.2f} dB",
@@ -61,8 +73,20 @@ def makeup_numbers() -> str:
             "<= 5 %",
             met(r["leakage"] <= 0.05),
         ),
-        ("eyeballs, levels of 255", f"{r['eyeball_level']:.2f}", "0", "<= 1.5", met(r["eyeball_level"] <= 1.5)),
-        ("open mouths, levels of 255", f"{r['mouth_level']:.2f}", "0", "<= 1.5", met(r["mouth_level"] <= 1.5)),
+        (
+            "eyeballs, levels of 255",
+            f"{r['eyeball_level']:.2f}",
+            "0",
+            "<= 1.5",
+            met(r["eyeball_level"] <= 1.5),
+        ),
+        (
+            "open mouths, levels of 255",
+            f"{r['mouth_level']:.2f}",
+            "0",
+            "<= 1.5",
+            met(r["mouth_level"] <= 1.5),
+        ),
         (
             "change for a shift by 1 px",
             f"{r['shift_sensitivity']:.1%}",
@@ -82,7 +106,9 @@ def makeup_numbers() -> str:
             )
         )
     head = ("", "network alone", "as users get it", "target (network)", "met")
-    note = f"{r['n']} test faces, {r['styles']} styles; `visagist evaluate makeup --data DIR --json`"
+    note = (
+        f"{r['n']} test faces, {r['styles']} styles; `visagist evaluate makeup --data DIR --json`"
+    )
     return f"{_table(head, rows)}\n\n{note}."
 
 
@@ -115,7 +141,11 @@ def speed() -> str:
         ("speed-up", f"{r['speedup']:.1f} x", ">= 20"),
         ("floor: a call with one pointwise layer", f"{r['floor_ms']:.2f} ms", ""),
         ("all steps, 1024x1024 photo with one face", f"{r['pipeline_ms']:.1f} ms", "< 60"),
-        ("all steps, 12-megapixel photo", f"{r['table']['12 MP: all steps']['median_ms']:.0f} ms", ""),
+        (
+            "all steps, 12-megapixel photo",
+            f"{r['table']['12 MP: all steps']['median_ms']:.0f} ms",
+            "",
+        ),
     ]
     m = r["machine"]
     note = (
