@@ -30,17 +30,38 @@ def evaluate_makeup(
     limit: Limit = None,
     judge: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="ONNX face embedder for identity_cosine_drop."),
+        typer.Option(
+            metavar="FILE",
+            help="ONNX face embedder for identity_cosine_drop; by default the one in DIR/models.",
+        ),
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    worst: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Draw the 20 worst cases: bare, retoucher, network, both residuals.",
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
     """PSNR, SSIM, leakage, eyes, mouth and shift sensitivity against the retoucher."""
-    from visagist.makeup.evaluation import evaluate
+    from visagist.makeup.evaluation import evaluate, worst_sheet
+    from visagist.photo import Photo
 
     with _bar(as_json) as progress:
         report = evaluate(
-            data, model=model, split=split, limit=limit, judge=judge, progress=progress
+            data,
+            model=model,
+            split=split,
+            limit=limit,
+            judge=judge,
+            workers=workers,
+            progress=progress,
         )
+    if worst is not None:
+        sheet = worst_sheet(data, report, model=model, split=split)
+        Photo.from_array(sheet).save(worst, overwrite=True)
     print_report(report, as_json=as_json)
 
 
