@@ -81,7 +81,7 @@ def test_json_of_a_batch(run, album: Path) -> None:
         (["album/a.png", "--mix", "smoky:1", "--style", "smoky"], 2, "InputError", "not both"),
         (["album/a.png", "--faces", "some"], 2, "InputError", "all, largest or a number"),
         (["album/c.png"], 2, "InputError", "no file or folder"),
-        (["album/*.tif"], 2, "InputError", "no file matches"),
+        (["album/*.tif"], 2, "InputError", "no photo matches"),
         (["album/broken.jpg"], 3, None, "broken"),
         (["album/wall.png"], 4, "NoFaceError", "no face"),
         (["album/a.png", "-o", "nowhere.xyz"], 2, "InputError", "format"),
