@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import onnx
 import pytest
 
 from tests.corpus.labelled_tree import write_tree
+from tests.face.test_identity import tiny_embedder
 from tests.makeup.model_folder import STYLES, write_makeup_model
 from visagist.errors import DataError
 from visagist.makeup.evaluation import evaluate, worst_sheet
@@ -63,3 +65,14 @@ def test_nothing_to_measure(tree, tmp_path):
     (alone / "portraits" / "a.png").unlink()
     with pytest.raises(DataError, match="could be read"):
         evaluate(alone, model=model)
+
+
+def test_processes_and_a_judge(tree, tmp_path):
+    """Two workers report what one does; makeup moves the judge's embedding a little."""
+    onnx.save(tiny_embedder(), tmp_path / "judge.onnx")
+    options = {"model": str(write_makeup_model(tmp_path)), "judge": tmp_path / "judge.onnx"}
+    alone = evaluate(tree, **options)
+    assert evaluate(tree, workers=2, **options) == alone
+    assert 0 < alone["identity_cosine_drop"] < 0.2
+    assert 0 < alone["identity_cosine_drop_truth"] < 0.2
+    assert "identity_cosine_drop" in alone["per_style"]["smoky"]
