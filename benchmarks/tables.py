@@ -150,7 +150,8 @@ def speed() -> str:
     m = r["machine"]
     note = (
         f"Medians, one thread, {m['cpu']}, {m['system']}, Python {m['python']}, "
-        f"ONNX Runtime {m['onnxruntime']}; `visagist benchmark makeup --json`."
+        f"ONNX Runtime {m['onnxruntime']}; `visagist benchmark makeup --photo astronaut.png`, "
+        "on the public-domain portrait that scikit-image ships."
     )
     return f"{_table(('', 'time', 'target'), rows)}\n\n{note}"
 
