@@ -5,7 +5,7 @@ import pytest
 
 from tests.corpus.labelled_tree import write_tree
 from visagist.corpus.labelled import read_faces
-from visagist.corpus.pack import PackConfig, pack_for_training, read_pack, widened, write_pack
+from visagist.corpus.pack import PackConfig, pack_for_training, read_pack, write_pack
 from visagist.errors import DataError
 from visagist.face.align import align, crop
 from visagist.face.topology import canonical_points
@@ -22,7 +22,7 @@ def tree(tmp_path):
 def test_widened_shows_more_around_the_same_centre():
     points = np.array([[64.0, 64.0], [96.0, 64.0]])
     base = align(canonical_points(), 128)
-    wide = widened(base, 2.0)
+    wide = base.widened(2.0)
     inner = base.to_crop(base.to_photo(points))
     assert np.allclose(inner, points, atol=1e-3)
     assert np.allclose(wide.to_crop(base.to_photo(points)), [[64, 64], [80, 64]], atol=1e-3)
@@ -39,7 +39,7 @@ def test_what_is_packed_comes_back(tree, tmp_path):
     assert (len(pack), pack.zoom, pack.crops.shape) == (4, 1.5, (4, 96, 96, 3))
     assert pack.names == tuple(f.name for f in faces)
     for face, view, mesh in zip(faces, pack.crops, pack.meshes, strict=True):
-        alignment = widened(align(face.mesh, 96), 1.5)
+        alignment = align(face.mesh, 96).widened(1.5)
         expected = crop(Photo.open(face.path).pixels, alignment).astype(int)
         assert np.abs(view - expected).mean() < 2
         assert np.allclose(mesh, alignment.to_crop(face.mesh), atol=1e-3)

@@ -10,8 +10,8 @@ from PIL import Image
 
 from tests.makeup.made_face import drawn_face, drawn_mesh
 from visagist.errors import ModelDamagedError, ModelMissingError
-from visagist.face.identity import five_points, load_judge
-from visagist.face.topology import mirror_index
+from visagist.face.identity import load_judge
+from visagist.face.topology import five_points, mirror_index
 
 DIMENSIONS = 24
 # Eyes, nose tip and mouth corners of the 112x112 crop, image left first, as published recognisers

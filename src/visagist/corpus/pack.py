@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from visagist.corpus.labelled import LabelledFace, read_faces
 from visagist.errors import DataError
-from visagist.face.align import Alignment, align, crop
+from visagist.face.align import align, crop
 
 
 class PackConfig(BaseModel):
@@ -72,13 +72,6 @@ class Pack:
         )
 
 
-def widened(alignment: Alignment, zoom: float) -> Alignment:
-    """The alignment with ``zoom`` times the field of view at the same number of pixels."""
-    matrix = alignment.matrix / zoom
-    matrix[:, 2] += alignment.size / 2 * (1 - 1 / zoom)
-    return Alignment(matrix, alignment.size)
-
-
 def write_pack(
     faces: Sequence[LabelledFace],
     path: Path,
@@ -112,7 +105,7 @@ def write_pack(
         except (OSError, UnidentifiedImageError) as error:
             skipped[face.name] = str(error)
             continue
-        alignment = widened(align(face.mesh, size), zoom)
+        alignment = align(face.mesh, size).widened(zoom)
         stream = io.BytesIO()
         Image.fromarray(crop(pixels, alignment)).save(
             stream, "JPEG", quality=quality, subsampling=0

@@ -52,6 +52,12 @@ class Alignment:
         """The same crop sampled at another side length."""
         return Alignment(self.matrix * (size / self.size), size)
 
+    def widened(self, field: float) -> Alignment:
+        """The same number of pixels showing ``field`` times as much, around the same centre."""
+        matrix = self.matrix / field
+        matrix[:, 2] += self.size / 2 * (1 - 1 / field)
+        return Alignment(matrix, self.size)
+
 
 def transform_points(
     matrix: NDArray[np.floating], points: NDArray[np.floating]

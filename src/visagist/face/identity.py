@@ -12,12 +12,7 @@ from numpy.typing import NDArray
 
 from visagist.errors import ModelDamagedError, ModelMissingError
 from visagist.face.align import Alignment, crop, similarity
-from visagist.face.topology import (
-    LEFT_EYE_INNER,
-    LEFT_EYE_OUTER,
-    RIGHT_EYE_INNER,
-    RIGHT_EYE_OUTER,
-)
+from visagist.face.topology import five_points
 from visagist.runtime.onnx_scan import refuse_unsafe_onnx
 from visagist.runtime.session import make_session
 
@@ -33,14 +28,6 @@ _TEMPLATE = np.array(
 )
 _MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 _STD = np.array([0.229, 0.224, 0.225], np.float32)
-
-
-def five_points(mesh: NDArray[np.floating]) -> NDArray[np.float64]:
-    """(5, 2) eye centres, nose tip and mouth corners of a mesh, image left first."""
-    points = np.asarray(mesh, np.float64)[:, :2]
-    right = points[[RIGHT_EYE_OUTER, RIGHT_EYE_INNER]].mean(0)
-    left = points[[LEFT_EYE_OUTER, LEFT_EYE_INNER]].mean(0)
-    return np.stack([right, left, points[1], points[61], points[291]])
 
 
 Judge = Callable[[NDArray[np.uint8], NDArray[np.float32]], NDArray[np.float32]]

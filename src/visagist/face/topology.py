@@ -36,6 +36,7 @@ FACE_OVAL = (
 
 RIGHT_EYE_OUTER, RIGHT_EYE_INNER = 33, 133
 LEFT_EYE_INNER, LEFT_EYE_OUTER = 362, 263
+_NOSE_TIP, _MOUTH_RIGHT, _MOUTH_LEFT = 1, 61, 291
 
 
 @lru_cache(maxsize=1)
@@ -60,3 +61,14 @@ def canonical_points() -> NDArray[np.float32]:
 def mirror_index() -> NDArray[np.int64]:
     """(478,) index of each point's mirror image; an involution."""
     return _template()[1]
+
+
+def five_points(mesh: NDArray[np.floating]) -> NDArray[np.float64]:
+    """(5, 2) eye centres, nose tip and mouth corners of a mesh, image left first.
+
+    An eye's centre is the middle of its corners, which a closing lid does not move.
+    """
+    points = np.asarray(mesh, np.float64)[:, :2]
+    right = points[[RIGHT_EYE_OUTER, RIGHT_EYE_INNER]].mean(0)
+    left = points[[LEFT_EYE_OUTER, LEFT_EYE_INNER]].mean(0)
+    return np.stack([right, left, points[_NOSE_TIP], points[_MOUTH_RIGHT], points[_MOUTH_LEFT]])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -12,19 +11,15 @@ from numpy.typing import NDArray
 from visagist.errors import ModelDamagedError
 from visagist.face.align import Alignment, align, crop, similarity
 from visagist.face.topology import (
-    LEFT_EYE_INNER,
-    LEFT_EYE_OUTER,
     N_POINTS,
-    RIGHT_EYE_INNER,
-    RIGHT_EYE_OUTER,
     canonical_points,
+    five_points,
     mirror_index,
 )
 from visagist.face.types import Detection
 from visagist.runtime.session import make_session
 from visagist.runtime.store import ModelFiles, open_model
 
-_NOSE, _RIGHT_MOUTH, _LEFT_MOUTH = 1, 61, 291
 _BOX_CENTRE = (128.0, 136.0)
 _BOX_WIDTH = 158.0
 """Where a detector's box lies in the canonical crop when it gives no points."""
@@ -78,18 +73,15 @@ class MeshPredictor:
         Returns:
             The (478, 3) float32 mesh in photo pixels, and the confidence 0..1 of the last pass.
         """
-        alignment = self._widened(_first_alignment(detection))
+        alignment = self._crop_of(_first_alignment(detection))
         mesh, confidence = self._run(pixels, alignment)
         for _ in range(self.passes - 1):
-            alignment = self._widened(align(mesh))
+            alignment = self._crop_of(align(mesh))
             mesh, confidence = self._run(pixels, alignment, mirror=True)
         return mesh, confidence
 
-    def _widened(self, alignment: Alignment) -> Alignment:
-        """The network's crop: ``field`` canonical crops wide, around the canonical one."""
-        matrix = alignment.matrix / self.field
-        matrix[:, 2] += alignment.size / 2 * (1 - 1 / self.field)
-        return Alignment(matrix, alignment.size).resized(self.size)
+    def _crop_of(self, alignment: Alignment) -> Alignment:
+        return alignment.widened(self.field).resized(self.size)
 
     def _run(
         self, pixels: NDArray[np.uint8], alignment: Alignment, *, mirror: bool = False
@@ -111,18 +103,9 @@ class MeshPredictor:
         return points[0].reshape(N_POINTS, 3), float(logit[0])
 
 
-@cache
-def _canonical_five() -> NDArray[np.float32]:
-    """(5, 2) eyes, nose tip and mouth corners of the canonical face, image left first."""
-    points = canonical_points()[:, :2]
-    right_eye = points[[RIGHT_EYE_OUTER, RIGHT_EYE_INNER]].mean(0)
-    left_eye = points[[LEFT_EYE_OUTER, LEFT_EYE_INNER]].mean(0)
-    return np.stack([right_eye, left_eye, points[_NOSE], points[_RIGHT_MOUTH], points[_LEFT_MOUTH]])
-
-
 def _first_alignment(detection: Detection) -> Alignment:
     if detection.points is not None:
-        return Alignment(similarity(detection.points, _canonical_five()))
+        return Alignment(similarity(detection.points, five_points(canonical_points())))
     x0, y0, x1, y1 = detection.box
     scale = _BOX_WIDTH / max(x1 - x0, 1.0)
     centre = np.array([(x0 + x1) / 2, (y0 + y1) / 2])
