@@ -82,6 +82,27 @@ def read_faces(
     return sorted(faces, key=lambda face: face.name)
 
 
+def sample_faces(
+    root: Path, *, folders: Sequence[str], split: str, limit: int | None = None
+) -> list[LabelledFace]:
+    """The faces of one split for an evaluation.
+
+    Args:
+        root: the tree.
+        folders: which folders; those that the tree lacks are left out.
+        split: train, validation or test.
+        limit: at most so many faces, evenly spread over the sorted names.
+
+    Raises:
+        DataError: as :func:`read_faces`.
+    """
+    present = [f for f in folders if (root / "labels" / f"{f}.npz").is_file()]
+    faces = read_faces(root, folders=present or folders, splits=(split,))
+    if limit is None or limit >= len(faces):
+        return faces
+    return [faces[int(i)] for i in np.linspace(0, len(faces) - 1, limit)]
+
+
 def _read_splits(path: Path) -> dict[str, tuple[str, str]]:
     try:
         with path.open(newline="", encoding="utf-8") as stream:

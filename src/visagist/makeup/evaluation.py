@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from visagist.corpus.labelled import LabelledFace, read_faces
+from visagist.corpus.labelled import LabelledFace, read_faces, sample_faces
 from visagist.errors import DataError, PhotoError
 from visagist.face.align import Alignment, align, crop
 from visagist.face.identity import Judge, load_judge
@@ -69,10 +69,7 @@ def evaluate(
     """
     files = open_model(model)
     network = _network(model)
-    present = [f for f in folders if (data / "labels" / f"{f}.npz").is_file()]
-    faces = read_faces(data, folders=present or folders, splits=(split,))
-    if limit is not None and limit < len(faces):
-        faces = [faces[i] for i in np.linspace(0, len(faces) - 1, limit).astype(int)]
+    faces = sample_faces(data, folders=folders, split=split, limit=limit)
     if judge is None and (data / JUDGE).is_file():
         judge = data / JUDGE
     rows: list[tuple[str, str, float, Row]] = []

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from visagist.corpus.labelled import LabelledFace, read_faces
+from visagist.corpus.labelled import LabelledFace, sample_faces
 from visagist.errors import DataError, PhotoError
 from visagist.face.align import Alignment, align, crop
 from visagist.face.detect import Detector, default_detector
@@ -58,10 +58,7 @@ def evaluate(
         DataError: no labelled face is there, or none of their pictures can be read.
     """
     files = open_model(model)
-    present = [f for f in folders if (data / "labels" / f"{f}.npz").is_file()]
-    faces = read_faces(data, folders=present or folders, splits=(split,))
-    if limit is not None and limit < len(faces):
-        faces = [faces[i] for i in np.linspace(0, len(faces) - 1, limit).astype(int)]
+    faces = sample_faces(data, folders=folders, split=split, limit=limit)
     once, twice = MeshPredictor(files, passes=1), MeshPredictor(files, passes=2)
     detector = default_detector()
     rows: list[dict[str, float]] = []
