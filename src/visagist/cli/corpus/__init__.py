@@ -1,0 +1,14 @@
+"""``visagist corpus``: faces for training, from folders, renders and blends. One file a verb."""
+
+from __future__ import annotations
+
+import typer
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Make, look at and feed faces for training.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    """Keeps the noun after the verb while there are few."""

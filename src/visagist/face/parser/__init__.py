@@ -1,0 +1,1 @@
+"""The parser: which part of a portrait each pixel belongs to."""

@@ -1,0 +1,1 @@
+"""The parser as users hold it."""
