@@ -40,13 +40,14 @@ _NOSE_TIP, _MOUTH_RIGHT, _MOUTH_LEFT = 1, 61, 291
 
 
 @lru_cache(maxsize=1)
-def _template() -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+def _template() -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int32]]:
     with resources.files(__package__).joinpath("template.npz").open("rb") as stream:
         data = np.load(stream, allow_pickle=False)
         points, mirror = data["points"], data["mirror"].astype(np.int64)
-    points.setflags(write=False)
-    mirror.setflags(write=False)
-    return points, mirror
+        faces = data["triangles"].astype(np.int32)
+    for array in (points, mirror, faces):
+        array.setflags(write=False)
+    return points, mirror, faces
 
 
 def canonical_points() -> NDArray[np.float32]:
@@ -61,6 +62,14 @@ def canonical_points() -> NDArray[np.float32]:
 def mirror_index() -> NDArray[np.int64]:
     """(478,) index of each point's mirror image; an involution."""
     return _template()[1]
+
+
+def triangles() -> NDArray[np.int32]:
+    """(898, 3) triangles of the skin points: one sheet without holes, mouth and eyes closed over.
+
+    Those of the canonical face mesh of MediaPipe (Apache-2.0). Its border is ``FACE_OVAL``.
+    """
+    return _template()[2]
 
 
 def five_points(mesh: NDArray[np.floating]) -> NDArray[np.float64]:
