@@ -1,0 +1,28 @@
+"""A folder of pictures with sub-folders, nothing known about them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from visagist.corpus.sources.layout import Layout
+from visagist.corpus.sources.terms import Terms
+from visagist.corpus.sources.walk import is_picture, sorted_names, walk_pictures
+
+TERMS = Terms(
+    title="Your own pictures",
+    page="",
+    licence="",
+    commercial="ask",
+    note="Whatever you have agreed with the people pictured and with the photographers.",
+    identity="None: every picture counts as its own person, so several pictures of one person may "
+    "end up in different splits. Use `identities` where the people are known.",
+    provenance="The path of the file.",
+)
+
+
+def recognise(root: Path) -> str:
+    """Pictures directly in the folder; pictures only in sub-folders may be people or albums."""
+    return "pictures" if any(is_picture(name) for name in sorted_names(root)) else ""
+
+
+LAYOUT = Layout("folder", TERMS, recognise, walk_pictures)

@@ -1,0 +1,230 @@
+"""The layouts by name, how one is recognised, and how a source is opened."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from visagist.corpus.sample import Origin
+from visagist.corpus.sources import folder
+from visagist.corpus.sources.config import SourceConfig
+from visagist.corpus.sources.layout import Layout, Picture
+from visagist.corpus.sources.source import Source, SourceItem, printable
+from visagist.corpus.sources.walk import sorted_names
+from visagist.errors import DataError, InputError
+
+LAYOUTS: dict[str, Layout] = {layout.name: layout for layout in (folder.LAYOUT,)}
+
+# One letter before the colon is a drive of Windows, not a layout.
+_SPEC = re.compile(r"([a-z][a-z0-9-]+):(.*)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedSource:
+    """A folder or file with a layout and the rules of a recipe: a :class:`Source`."""
+
+    name: str
+    reader: Layout
+    root: Path
+    config: SourceConfig
+
+    @property
+    def layout(self) -> str:
+        """Name of the layout."""
+        return self.reader.name
+
+    @property
+    def licence(self) -> str:
+        """What holds for pictures that say nothing else."""
+        given = self.config.licence
+        return self.reader.terms.licence if given is None else given
+
+    def describe(self) -> dict[str, object]:
+        """Name, layout and rules as JSON, without the place on this machine."""
+        rules = self.config.model_dump(mode="json", exclude={"path", "name", "layout"})
+        return {"name": self.name, "layout": self.layout, **rules, "licence": self.licence}
+
+    def items(self) -> Iterator[SourceItem]:
+        """Every item in a fixed order, listed lazily; names are unique.
+
+        Raises:
+            DataError: no picture, or a file that the layout cannot do without is missing.
+        """
+        seen: set[str] = set()
+        empty = True
+        for picture in self.reader.read(self.root, self.config.folders):
+            item = self._item(picture)
+            if item.name in seen:
+                item = self._renamed(item, seen)
+            seen.add(item.name)
+            empty = empty and item.problem is not None and item.problem[0] == "metadata"
+            yield item
+        if empty:
+            where = " ".join(map(printable, (str(self.root), *self.config.folders)))
+            raise DataError(f"{where}: no picture here (read as {self.layout})")
+
+    def _item(self, picture: Picture) -> SourceItem:
+        config, terms = self.config, self.reader.terms
+        people = config.people or self.reader.people or self.name
+        split = picture.split or config.only_split or ""
+        origin = Origin(
+            source=self.name,
+            item=picture.name,
+            identity=f"{people}/{picture.identity}" if picture.identity else "",
+            kind=config.kind or picture.kind or "photo",
+            # what the recipe says wins over the picture, which wins over its set
+            licence=picture.licence if config.licence is None and picture.licence else self.licence,
+            generator=picture.generator,
+            uses=terms.uses if config.uses is None else config.uses,
+            may_show=config.may_show,
+            split=split,
+        )
+        item = SourceItem(
+            origin,
+            str(self.root),
+            picture.path,
+            picture.offset,
+            picture.length,
+            picture.given,
+            picture.facts,
+            picture.problem,
+        )
+        if picture.problem is None and picture.generator in config.without_generators:
+            return item.left_out("excluded", f"the recipe leaves out {picture.generator}")
+        if picture.problem is None and config.only_split and split != config.only_split:
+            return item.left_out(
+                "excluded", f"in {split}, and the recipe wants {config.only_split} only"
+            )
+        return item
+
+    def _renamed(self, item: SourceItem, seen: set[str]) -> SourceItem:
+        """A second picture of one name, which only archives and lists can have, is left out."""
+        number = 2
+        while f"{item.name}#{number}" in seen:
+            number += 1
+        return item.renamed(f"{item.name}#{number}").left_out(
+            "duplicate_name", f"{item.name} is there more than once; the first one counts"
+        )
+
+
+def parse_spec(spec: str) -> SourceConfig:
+    """``PATH`` or ``LAYOUT:PATH`` as a config.
+
+    Raises:
+        InputError: an unknown layout; the message names the nearest.
+    """
+    match = _SPEC.fullmatch(spec)
+    if match and match[1] in LAYOUTS:
+        return SourceConfig(layout=match[1], path=match[2] or ".")
+    if match and not Path(spec).exists():
+        raise InputError(_unknown_layout(match[1]))
+    return SourceConfig(path=spec)
+
+
+def open_source(spec: str | Path | SourceConfig, data: Path | None = None) -> Source:
+    """Open one source; nothing is listed yet.
+
+    Args:
+        spec: ``PATH``, ``LAYOUT:PATH`` or a config.
+        data: folder that relative paths of a config are relative to.
+
+    Raises:
+        InputError: unknown layout, or a path whose layout is unknown or ambiguous.
+        DataError: nothing there.
+    """
+    return open_sources([spec], data)[0]
+
+
+def open_sources(
+    specs: Sequence[str | Path | SourceConfig], data: Path | None = None
+) -> list[Source]:
+    """Open several sources, each with a name of its own.
+
+    Sources without a given name take that of their folder; a second ``photos`` is ``photos-2``.
+
+    Raises:
+        InputError: as :func:`open_source`, or two sources are given one name or are the same.
+        DataError: nothing there.
+    """
+    opened: list[Source] = []
+    names: set[str] = set()
+    given = set[tuple[Path, tuple[str, ...]]]()
+    for spec in specs:
+        config = _config(spec)
+        root = Path(data or ".", config.path)
+        place = (root.resolve(), config.folders)
+        if place in given:
+            raise InputError(f"{printable(str(root))} is given twice as a source")
+        given.add(place)
+        if config.name in names:
+            raise InputError(f"two sources are named {config.name!r}: name one of them differently")
+        name = config.name or _free_name(root, names)
+        names.add(name)
+        opened.append(OpenedSource(name, _layout(config.layout, root), root, config))
+    return opened
+
+
+def _config(spec: str | Path | SourceConfig) -> SourceConfig:
+    if isinstance(spec, SourceConfig):
+        return spec
+    return SourceConfig(path=str(spec)) if isinstance(spec, Path) else parse_spec(spec)
+
+
+def _free_name(root: Path, taken: set[str]) -> str:
+    base = printable(root.resolve().stem if root.is_file() else root.resolve().name) or "root"
+    name, number = base, 1
+    while name in taken:
+        number += 1
+        name = f"{base}-{number}"
+    return name
+
+
+def _layout(name: str, root: Path) -> Layout:
+    if not root.exists():
+        raise DataError(f"{printable(str(root))} does not exist: check the path of the source")
+    if name:
+        if name not in LAYOUTS:
+            raise InputError(_unknown_layout(name))
+        return LAYOUTS[name]
+    return recognise(root)
+
+
+def recognise(root: Path) -> Layout:
+    """The layout of a path by its files.
+
+    Raises:
+        DataError: an empty folder.
+        InputError: no layout fits, or more than one does; the message says what to write.
+    """
+    where = printable(str(root))
+    if root.is_dir() and not sorted_names(root):
+        raise DataError(f"{where} is an empty folder")
+    found = {
+        name: evidence
+        for name, layout in LAYOUTS.items()
+        if name != "folder" and (evidence := layout.recognise(root))
+    }
+    if len(found) == 1:
+        return LAYOUTS[next(iter(found))]
+    if found:
+        seen = ", ".join(f"{name} ({evidence})" for name, evidence in found.items())
+        raise InputError(
+            f"{where} could be {seen}: write LAYOUT:PATH, such as {next(iter(found))}:{where}"
+        )
+    if LAYOUTS["folder"].recognise(root):
+        return LAYOUTS["folder"]
+    if root.is_dir():
+        raise InputError(
+            f"{where} has no known layout and no picture of its own. Where its sub-folders are "
+            f"people write identities:{where}, where they are albums folder:{where}"
+        )
+    raise InputError(f"{where} is no folder, no .tar and no .csv: give one of these")
+
+
+def _unknown_layout(name: str) -> str:
+    near = get_close_matches(name, LAYOUTS, n=1)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    return f"unknown layout {name!r}.{hint} Layouts: {', '.join(sorted(LAYOUTS))}"
