@@ -10,6 +10,7 @@ from visagist.deploy.export import export_makeup
 from visagist.makeup.config import MakeupNetworkConfig, MakeupTrainingConfig
 from visagist.makeup.network import MakeupNetwork
 from visagist.makeup.training import MakeupRecipe
+from visagist.training.augmentation import AugmentConfig, PhotometricConfig
 from visagist.training.loop import LoopConfig
 from visagist.training.run import write_run
 
@@ -21,7 +22,8 @@ def small_recipe(**loop: object) -> MakeupRecipe:
         {
             "data": {"folders": ["portraits"]},
             "network": MakeupNetworkConfig(styles=STYLES, width=16, mixers=1),
-            "training": MakeupTrainingConfig(batch=2, styles_per_face=2, patches=512, degrade=0.1),
+            "training": MakeupTrainingConfig(batch=2, styles_per_face=2, patches=512),
+            "augment": AugmentConfig(photometric=PhotometricConfig(strength=1.0)),
             "loop": LoopConfig(**({"steps": 1} | loop)),
         }
     )

@@ -14,15 +14,22 @@ from visagist.makeup.config import MakeupTrainingConfig
 from visagist.makeup.data import (
     EYE_STRIP,
     MakeupDataset,
-    degrade,
     into_patches,
-    light_curves,
     render_targets,
     to_batch,
 )
 from visagist.makeup.style import load_style
+from visagist.training.augmentation import AugmentConfig
 
 SIDE, ZOOM = 320, 1.25
+EVERYTHING = AugmentConfig.model_validate(
+    {
+        "geometric": {"roll": 8.0, "scale": 0.06, "shift": 0.03},
+        "photometric": {"strength": 1.0},
+        "degraded": 0.5,
+    }
+    | {name: {"share": 0.5} for name in ("blur", "noise", "jpeg", "occlusion")}
+)
 STYLES = [load_style(name) for name in ("rosewood", "smoky")]
 
 
@@ -39,9 +46,14 @@ def targets(pack, tmp_path_factory) -> np.ndarray:
     return render_targets(pack, STYLES, tmp_path_factory.mktemp("t") / "train.npy")
 
 
-def dataset(targets: np.ndarray, **changes: object) -> MakeupDataset:
+def dataset(
+    targets: np.ndarray, augment: dict[str, object] | None = None, **changes: object
+) -> MakeupDataset:
     config = MakeupTrainingConfig(batch=4, styles_per_face=2).model_copy(update=changes)
-    return MakeupDataset(targets, zoom=ZOOM, config=config, seed=0, steps=5)
+    augmentation = EVERYTHING if augment is None else AugmentConfig.model_validate(augment)
+    return MakeupDataset(
+        targets, zoom=ZOOM, config=config, augmentation=augmentation, seed=0, steps=5
+    )
 
 
 def test_targets_are_the_bare_face_and_each_style(pack, targets):
@@ -87,7 +99,7 @@ def test_patches_are_what_pixel_shuffle_reads():
 
 def test_a_pair_is_true_under_its_light(targets):
     """Bare picture + residual = the made-up picture in the same light, place and mirror."""
-    item = dataset(targets, degrade=0.0, patches=1 << 20, roll=0.001, scale=0.0, shift=0.0)[0]
+    item = dataset(targets, {"photometric": {"strength": 1.0}}, patches=1 << 20)[0]
     batch = to_batch(item, torch.device("cpu"))
     residual = F.pixel_shuffle(batch.patches[:, 0].unflatten(2, (64, 64)), 4)
     made_up = batch.image * 127.5 + 127.5 + residual * 255
@@ -102,8 +114,7 @@ def test_a_pair_is_true_under_its_light(targets):
 
 
 def test_without_disturbance_the_crop_is_the_canonical_crop(targets):
-    calm = {"roll": 1e-6, "scale": 0.0, "shift": 0.0, "photometric": 0.0, "degrade": 0.0}
-    images = dataset(targets, batch=8, **calm)[0][0].astype(int)
+    images = dataset(targets, {}, batch=8)[0][0].astype(int)
     middle = slice(32, 288)
     canonical = targets[:, 0, middle, middle].astype(int)
     for image in images:
@@ -118,19 +129,3 @@ def test_chosen_patches_are_sorted_unique_and_mostly_makeup(targets):
     made_up = np.abs(patches).max((1, 2)) > 1
     everything = dataset(targets, patches=1 << 20)[0][3]
     assert made_up.mean() > 1.2 * (np.abs(everything).max((1, 2)) > 1).mean()
-
-
-def test_light_curves_are_monotone_and_none_at_zero():
-    rng = np.random.default_rng(0)
-    for _ in range(20):
-        assert (np.diff(light_curves(rng, 1.0).astype(int), axis=0) >= 0).all()
-    assert np.array_equal(light_curves(rng, 0.0), np.repeat(np.arange(256)[:, None], 3, 1))
-
-
-def test_a_degraded_picture_is_still_the_picture(targets):
-    rng, picture = np.random.default_rng(0), np.array(targets[0, 0])
-    for _ in range(8):
-        worse = degrade(picture, rng)
-        assert worse.shape == picture.shape
-        assert worse.dtype == np.uint8
-        assert np.abs(worse.astype(int) - picture).mean() < 12

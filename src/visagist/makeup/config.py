@@ -20,7 +20,7 @@ class MakeupNetworkConfig(BaseModel):
 
 
 class MakeupTrainingConfig(BaseModel):
-    """How the makeup network is trained. Lengths are pixels of the 256x256 crop."""
+    """How the makeup network is trained; the recipe's ``augment`` section has the disturbances."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -30,11 +30,6 @@ class MakeupTrainingConfig(BaseModel):
     plain_share: float = Field(
         0.4, description="chance of a patch without makeup to be looked at, against one with"
     )
-    roll: float = Field(8.0, description="degrees of misalignment, standard deviation / 2")
-    scale: float = Field(0.06, description="largest relative error of the crop's scale")
-    shift: float = Field(8.0, description="largest misplacement of the crop")
-    photometric: float = Field(1.0, description="strength of changes of light and colour")
-    degrade: float = Field(0.5, description="share of faces with blur, noise or JPEG traces")
     l1: float = Field(1.0, description="weight of |residual error|, in levels / 255")
     l2: float = Field(10.0, description="weight of the squared error, which is what PSNR measures")
     protect: float = Field(

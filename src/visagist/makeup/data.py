@@ -21,6 +21,8 @@ from visagist.errors import DataError
 from visagist.makeup.config import MakeupTrainingConfig
 from visagist.makeup.retoucher import retouch
 from visagist.makeup.style import Style
+from visagist.training.augmentation import AugmentConfig
+from visagist.training.degrade import cover, degrade, light_curves
 
 CROP = 256
 PATCH = 4
@@ -135,7 +137,8 @@ class MakeupDataset(Dataset[Item]):
     Args:
         targets: (N, 1 + styles, H, W, 3) from :func:`render_targets`.
         zoom: field of view of the targets in canonical crops.
-        config: ranges of the disturbances.
+        config: batch size, and which styles and patches a step looks at.
+        augmentation: how crops are disturbed.
         seed: of the run.
         steps: length of the run.
     """
@@ -146,10 +149,12 @@ class MakeupDataset(Dataset[Item]):
         *,
         zoom: float,
         config: MakeupTrainingConfig,
+        augmentation: AugmentConfig,
         seed: int,
         steps: int,
     ) -> None:
         self.targets, self.zoom, self.config = targets, zoom, config
+        self.augmentation = augmentation
         self.seed, self.steps = seed, steps
         self.styles = targets.shape[1] - 1
 
@@ -174,16 +179,17 @@ class MakeupDataset(Dataset[Item]):
         face = int(rng.integers(len(self.targets)))
         styles = rng.permutation(self.styles)[: cfg.styles_per_face]
         matrix = self._matrix(rng)
-        curves = light_curves(rng, cfg.photometric)
-        bare = self._view(self.targets[face, 0], matrix, curves)
+        curves = light_curves(rng, self.augmentation.photometric)
+        covered = self._cover(rng)
+        bare = self._view(self.targets[face, 0], matrix, curves, covered)
         residuals = np.empty((len(styles), CROP, CROP, 3), np.int16)
         for j, style in enumerate(styles):
-            made_up = self._view(self.targets[face, 1 + style], matrix, curves)
+            made_up = self._view(self.targets[face, 1 + style], matrix, curves, covered)
             np.subtract(made_up, bare, out=residuals[j], dtype=np.int16)
         grid = into_patches(residuals)
         where = self._choose(grid, rng)
         eyes = residuals[0][EYE_STRIP].transpose(2, 0, 1)
-        image = degrade(bare, rng) if rng.random() < cfg.degrade else bare
+        image = degrade(bare, rng, self.augmentation)
         return image, styles, where, grid[:, where].transpose(0, 2, 1), eyes
 
     def _choose(self, grid: NDArray[np.int16], rng: np.random.Generator) -> NDArray[np.int64]:
@@ -198,24 +204,42 @@ class MakeupDataset(Dataset[Item]):
         keys = rng.exponential(size=len(weight)) / weight
         return np.sort(np.argpartition(keys, count)[:count])
 
+    def _cover(
+        self, rng: np.random.Generator
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
+        """What stands before the face, bare or made up; nothing is to be painted on it."""
+        occlusion = self.augmentation.occlusion
+        if not occlusion.active or rng.random() >= occlusion.share:
+            return None
+        return cover((CROP, CROP), rng, occlusion.strength)
+
     def _matrix(self, rng: np.random.Generator) -> NDArray[np.float64]:
-        """(2, 3) from crop pixels to target pixels: roll, scale, shift and mirror."""
-        cfg = self.config
-        angle = np.deg2rad(np.clip(rng.normal(0, cfg.roll / 2), -cfg.roll, cfg.roll))
-        scale = np.exp(rng.uniform(-cfg.scale, cfg.scale))
+        """(2, 3) from crop pixels to target pixels: roll, scale, shift and mirror.
+
+        The roll is normal with half the largest as its standard deviation: a face that was
+        aligned by its mesh is seldom far off.
+        """
+        place = self.augmentation.geometric
+        on = float(place.enabled)
+        roll, size, shift = on * place.roll, on * place.scale, on * place.shift * CROP
+        angle = np.deg2rad(np.clip(rng.normal(0, roll / 2), -roll, roll))
+        scale = np.exp(rng.uniform(-size, size))
         side = self.targets.shape[2]
         unit = side / (CROP * self.zoom)
         turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
         linear = turn * scale * unit
-        if rng.random() < 0.5:
+        if rng.random() < 0.5 * on * place.mirror:
             linear[:, 0] *= -1
-        centre = side / 2 + rng.uniform(-cfg.shift, cfg.shift, 2) * unit
+        centre = side / 2 + rng.uniform(-shift, shift, 2) * unit
         offset = centre - linear @ np.full(2, CROP / 2)
         return np.concatenate([linear, offset[:, None]], 1)
 
     @staticmethod
     def _view(
-        picture: NDArray[np.uint8], matrix: NDArray[np.float64], curves: NDArray[np.uint8]
+        picture: NDArray[np.uint8],
+        matrix: NDArray[np.float64],
+        curves: NDArray[np.uint8],
+        covered: tuple[NDArray[np.float32], NDArray[np.float32]] | None,
     ) -> NDArray[np.uint8]:
         # cv2 counts pixel centres from 0, we from .5.
         shifted = matrix.copy()
@@ -227,38 +251,11 @@ class MakeupDataset(Dataset[Item]):
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
             borderMode=cv2.BORDER_REPLICATE,
         )
-        return np.asarray(cv2.LUT(view, curves[None]), np.uint8)
-
-
-def light_curves(rng: np.random.Generator, strength: float) -> NDArray[np.uint8]:
-    """(256, 3) tone curves: exposure, colour cast, gamma and contrast.
-
-    The same curves go over the bare and the made-up face, as one light and one camera would.
-    """
-    x = np.arange(256)[:, None] / 255.0
-    gain = 2 ** (rng.uniform(-0.6, 0.4) * strength)
-    cast = 2 ** (rng.uniform(-0.15, 0.15, 3) * strength)
-    gamma = 2 ** (rng.uniform(-0.3, 0.3) * strength)
-    contrast = 2 ** (rng.uniform(-0.25, 0.25) * strength)
-    y = (np.clip(x, 1e-4, 1) ** gamma * gain * cast - 0.5) * contrast + 0.5
-    return np.rint(np.clip(y, 0, 1) * 255).astype(np.uint8)
-
-
-def degrade(picture: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Blur, noise and JPEG traces of a poor camera; the target stays clean."""
-    if rng.random() < 0.5:
-        sigma = rng.uniform(0.3, 1.3)
-        picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), sigma), np.uint8)
-    if rng.random() < 0.5:
-        noise = np.empty(picture.shape, np.int16)
-        cv2.setRNGSeed(int(rng.integers(1 << 31)))
-        cv2.randn(noise, np.zeros(3), np.full(3, rng.uniform(1, 9)))
-        picture = np.clip(picture + noise, 0, 255).astype(np.uint8)
-    if rng.random() < 0.5:
-        quality = int(rng.integers(30, 95))
-        _, stream = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
-        picture = np.asarray(cv2.imdecode(stream, cv2.IMREAD_COLOR), np.uint8)
-    return picture
+        view = np.asarray(cv2.LUT(view, curves[None]), np.uint8)
+        if covered is None:
+            return view
+        mask, colour = covered
+        return np.asarray(np.rint(view + mask * (colour - view)), np.uint8)
 
 
 def into_patches(residuals: NDArray[np.int16]) -> NDArray[np.int16]:

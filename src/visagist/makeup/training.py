@@ -19,6 +19,7 @@ from visagist.makeup.data import EYE_STRIP, PATCH, Item, MakeupDataset, render_t
 from visagist.makeup.losses import equivariance, residual_losses
 from visagist.makeup.network import MakeupNetwork
 from visagist.makeup.style import load_style
+from visagist.training.augmentation import AugmentConfig, GeometricConfig
 from visagist.training.loop import LoopConfig
 from visagist.training.loop import train as run_loop
 from visagist.training.run import read_recipe, write_run
@@ -32,7 +33,12 @@ class MakeupRecipe(BaseModel):
     data: PackConfig
     network: MakeupNetworkConfig
     training: MakeupTrainingConfig = MakeupTrainingConfig()
+    augment: AugmentConfig = AugmentConfig()
     loop: LoopConfig = LoopConfig()
+
+
+_CALM = AugmentConfig(geometric=GeometricConfig(roll=2.0, shift=2.0 / 256, scale=0.02))
+"""What validation sees: the misplacement that a good mesh leaves."""
 
 
 class MakeupTask:
@@ -66,18 +72,23 @@ class MakeupTask:
             targets,
             zoom=zoom,
             config=recipe.training,
+            augmentation=recipe.augment,
             seed=recipe.loop.seed,
             steps=recipe.loop.steps,
         )
         calm = recipe.training.model_copy(
             update={
-                "photometric": 0.0, "degrade": 0.0, "roll": 2.0, "shift": 2.0, "scale": 0.02,
                 "styles_per_face": len(recipe.network.styles), "batch": 8,
                 "patches": 1 << 20,
             }
         )  # fmt: skip
         self.held_out = MakeupDataset(
-            held_out, zoom=zoom, config=calm, seed=1, steps=max(1, min(8, len(held_out) // 8))
+            held_out,
+            zoom=zoom,
+            config=calm,
+            augmentation=_CALM,
+            seed=1,
+            steps=max(1, min(8, len(held_out) // 8)),
         )
         self._batches: Iterator[Item] | None = None
         self._next = -1

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from visagist.training.augmentation import AugmentConfig, DefectConfig
+
 
 def uniform(shape: tuple[int, ...], low: float, high: float, generator: torch.Generator) -> Tensor:
     """Uniform draws on the generator's device."""
@@ -128,17 +130,20 @@ def block_quantise(image: Tensor, strength: Tensor) -> Tensor:
     return blocks.permute(0, 1, 2, 4, 3, 5).reshape(n, channels, height, width)
 
 
-def occlude(image: Tensor, generator: torch.Generator, *, probability: float) -> Tensor:
+def occlude(
+    image: Tensor, generator: torch.Generator, *, probability: float, strength: float = 1.0
+) -> Tensor:
     """Cover part of each image, as hands, hair, cups and microphones do.
 
-    The cover is a soft ellipse or bar, filled by another image of the batch or a flat colour.
+    The cover is a soft ellipse or bar, filled by another image of the batch or a flat colour;
+    ``strength`` scales its size.
     """
     n, _, height, width = image.shape
     device = image.device
     y = torch.linspace(-1, 1, height, device=device)[None, :, None]
     x = torch.linspace(-1, 1, width, device=device)[None, None, :]
     centre = uniform((n, 2, 1, 1), -0.75, 0.75, generator)
-    axes = torch.exp(uniform((n, 2, 1, 1), -2.3, -0.5, generator))
+    axes = torch.exp(uniform((n, 2, 1, 1), -2.3, -0.5, generator)) * strength
     angle = uniform((n, 1, 1), 0, torch.pi, generator)
     dx, dy = x - centre[:, 0], y - centre[:, 1]
     u = (dx * torch.cos(angle) + dy * torch.sin(angle)) / axes[:, 0]
@@ -152,3 +157,42 @@ def occlude(image: Tensor, generator: torch.Generator, *, probability: float) ->
     blend = uniform((n, 1, 1, 1), 0, 1, generator).round()
     filler = blend * image[order].flip(2) + (1 - blend) * colour.expand_as(image)
     return image * (1 - mask) + filler * mask
+
+
+def disturb(image: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
+    """Everything of a recipe but its geometry, on (n, 3, h, w) images in [0, 1].
+
+    Pictures come in random order, so the share of a defect is a slice of the batch: it costs only
+    where it shows. At strength 1: a blur of up to 1.6 pixels, noise of up to 8 % of full scale.
+    """
+    n = len(image)
+    poor = int(n * config.degraded + 1e-9)
+    image = image.clone()
+    light = config.photometric
+    if light.enabled:
+        if light.strength > 0:
+            image = photometric(image, generator, strength=light.strength)
+        grey = int(n * light.grey + 1e-9)
+        image[:grey] = image[:grey].mean(1, keepdim=True)
+    part = _slice(poor, config.blur, 0.05)
+    if part.stop > part.start:
+        sigma = uniform((part.stop - part.start,), 0.2, 1.6, generator) * config.blur.strength
+        image[part] = gaussian_blur(image[part], sigma)
+    covered = config.occlusion
+    if covered.active:
+        image = occlude(image, generator, probability=covered.share, strength=covered.strength)
+    part = _slice(poor, config.noise, 0.25)
+    if part.stop > part.start:
+        image[part] = sensor_noise(image[part], generator, largest=0.08 * config.noise.strength)
+    part = _slice(poor, config.jpeg, 0.40)
+    if part.stop > part.start:
+        strength = uniform((part.stop - part.start,), 0.0, 0.05, generator) * config.jpeg.strength
+        image[part] = block_quantise(image[part], strength)
+    return image.clamp(0, 1)
+
+
+def _slice(n: int, defect: DefectConfig, start: float) -> slice:
+    """A share of ``n`` pictures; defects start at different places, so that they mix."""
+    share = defect.active
+    start = min(start, 1 - share)
+    return slice(int(n * start + 1e-9), int(n * (start + share) + 1e-9))

@@ -9,10 +9,26 @@ from visagist.errors import DataError
 from visagist.face.mesh.config import MeshNetworkConfig, MeshTrainingConfig
 from visagist.face.mesh.data import MeshData
 from visagist.face.topology import canonical_points
+from visagist.training.augmentation import AugmentConfig, GeometricConfig
 
 POINTS = (1, 33, 263, 61, 291, 152)
 SIDE, ZOOM = 448, 2.2
 NETWORK = MeshNetworkConfig(input_size=128)
+EVERYTHING = AugmentConfig.model_validate(
+    {"photometric": {"strength": 0.6, "grey": 0.1}, "geometric": {"roll": 45.0, "warp": 0.01}}
+    | {name: {"share": 0.4} for name in ("blur", "noise", "jpeg", "occlusion")}
+)
+
+
+def augmentation(**geometric: float) -> AugmentConfig:
+    """Geometry only: no change of light, so that the dots can be found again."""
+    ranges = {"roll": 45.0, "scale": 0.15, "shift": 0.08, "anisotropy": 0.06} | geometric
+    return AugmentConfig(geometric=GeometricConfig(**ranges))
+
+
+def mesh_data(pack: Pack, augmentation: AugmentConfig, **training: float) -> MeshData:
+    config = MeshTrainingConfig.model_validate(training)
+    return MeshData(pack, NETWORK, config, augmentation, torch.device("cpu"))
 
 
 def dotted(point: int) -> tuple[np.ndarray, np.ndarray]:
@@ -33,13 +49,6 @@ def pack() -> Pack:
     return Pack(np.stack(crops), np.stack(meshes), names, ("train",) * len(names), ZOOM)
 
 
-class Plain(MeshData):
-    """Geometry only: no change of light, so that the dots can be found again."""
-
-    def _disturb(self, image, generator):
-        return image
-
-
 def centre(image: torch.Tensor) -> np.ndarray:
     """(x, y) of the dot in crop units."""
     weight = image.mean(0).numpy().clip(0.05) - 0.05
@@ -50,8 +59,7 @@ def centre(image: torch.Tensor) -> np.ndarray:
 @pytest.mark.parametrize("warp", [0.0, 0.02], ids=["affine", "warped"])
 def test_the_mesh_moves_with_the_picture(pack, warp):
     """Dots drawn on mesh points lie on one of these points after roll, shear, mirror and warp."""
-    config = MeshTrainingConfig(batch=64, negatives=0.0, warp=warp)
-    data = Plain(pack, NETWORK, config, torch.device("cpu"))
+    data = mesh_data(pack, augmentation(warp=warp), batch=64, negatives=0.0)
     batch = data.draw(torch.Generator().manual_seed(4))
     assert batch.is_face.all()
     found, seen = 0, set()
@@ -70,14 +78,13 @@ def test_the_mesh_moves_with_the_picture(pack, warp):
 
 def test_a_mirrored_face_has_its_eyes_swapped(pack):
     """Point 33 is always the eye on the image left, mirrored or not."""
-    config = MeshTrainingConfig(batch=64, negatives=0.0, roll=5, calm_roll=5)
-    data = Plain(pack, NETWORK, config, torch.device("cpu"))
+    data = mesh_data(pack, augmentation(roll=5), batch=64, negatives=0.0, calm_roll=5)
     mesh = data.draw(torch.Generator().manual_seed(1)).mesh
     assert (mesh[:, 33, 0] < mesh[:, 263, 0]).all()
 
 
 def test_the_same_generator_gives_the_same_batch(pack):
-    data = MeshData(pack, NETWORK, MeshTrainingConfig(batch=20), torch.device("cpu"))
+    data = mesh_data(pack, EVERYTHING, batch=20)
     first, second = (data.draw(torch.Generator().manual_seed(3)) for _ in range(2))
     assert torch.equal(first.image, second.image)
     assert torch.equal(first.mesh, second.mesh)
@@ -86,8 +93,7 @@ def test_the_same_generator_gives_the_same_batch(pack):
 
 
 def test_the_share_of_crops_without_a_face(pack):
-    config = MeshTrainingConfig(batch=400, negatives=0.3)
-    data = MeshData(pack, MeshNetworkConfig(input_size=64), config, torch.device("cpu"))
+    data = mesh_data(pack, AugmentConfig(), batch=400, negatives=0.3)
     share = 1 - data.draw(torch.Generator().manual_seed(0)).is_face.mean()
     assert 0.2 < float(share) < 0.4
 
@@ -95,11 +101,11 @@ def test_the_share_of_crops_without_a_face(pack):
 def test_a_pack_that_is_too_narrow_is_refused(pack):
     narrow = Pack(pack.crops, pack.meshes, pack.names, pack.splits, 1.25)
     with pytest.raises(DataError, match="larger zoom"):
-        MeshData(narrow, NETWORK, MeshTrainingConfig(), torch.device("cpu"))
+        mesh_data(narrow, AugmentConfig())
 
 
 def test_fixed_crops_are_rolled_by_what_was_asked(pack):
-    data = MeshData(pack, NETWORK, MeshTrainingConfig(), torch.device("cpu"))
+    data = mesh_data(pack, AugmentConfig())
     index = torch.arange(3)
     upright, rolled = (data.fixed(index, roll=r).mesh[:, [33, 263], :2] for r in (0.0, 30.0))
 

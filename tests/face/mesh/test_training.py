@@ -20,14 +20,14 @@ from visagist.training.run import RECIPE, WEIGHTS, read_run
 
 def recipe(**loop: object) -> dict[str, object]:
     """Rolled faces without defects: what a tiny network can learn in a few seconds."""
-    calm = dict.fromkeys(("calm", "negatives", "occlusion", "photometric", "warp"), 0.0)
     return {
         "data": {"folders": ["portraits"], "size": 128, "zoom": 2.0},
         "network": {
             "input_size": 64, "widths": [16, 16, 32, 32], "depths": [0, 0, 0, 0],
             "squeeze": 16, "hidden": 64,
         },
-        "training": calm | {"batch": 8, "roll": 35.0, "anisotropy": 0.0},
+        "training": {"batch": 8, "calm": 0.0, "negatives": 0.0},
+        "augment": {"geometric": {"roll": 35.0, "scale": 0.15, "shift": 0.08}},
         "loop": {"lr": 3e-3, "warmup": 10, "ema_gamma": 4.0} | loop,
     }  # fmt: skip
 

@@ -13,6 +13,7 @@ from visagist.errors import DataError
 from visagist.face.mesh.config import MeshNetworkConfig, MeshTrainingConfig
 from visagist.face.topology import mirror_index
 from visagist.training import augment
+from visagist.training.augmentation import AugmentConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,8 @@ class MeshData:
         pack: crops at a field of at least 1.7 times the network's, so that a rolled and shifted
             crop still lies inside.
         network: gives input size and field.
-        training: the augmentation's ranges.
+        training: batch size, share of calm faces and of crops without a face.
+        augmentation: how crops are disturbed.
         device: where the crops live.
     """
 
@@ -46,6 +48,7 @@ class MeshData:
         pack: Pack,
         network: MeshNetworkConfig,
         training: MeshTrainingConfig,
+        augmentation: AugmentConfig,
         device: torch.device,
     ) -> None:
         if pack.zoom < 1.5 * network.field:
@@ -53,30 +56,38 @@ class MeshData:
                 f"the pack shows {pack.zoom:.2f} canonical crops, training needs "
                 f"{1.5 * network.field:.2f}; pack it again with a larger zoom"
             )
-        self.network, self.training = network, training
-        self.crops = torch.from_numpy(pack.crops).permute(0, 3, 1, 2).contiguous().to(device)
-        side = pack.crops.shape[1]
-        mesh = torch.from_numpy(pack.meshes).to(device)
-        self.mesh = mesh / side * 2  # z only needs the scale
-        self.mesh[..., :2] -= 1
+        self.network, self.training, self.augmentation = network, training, augmentation
+        self.crops = torch.from_numpy(pack.crops).to(device)
+        self.meshes = torch.from_numpy(pack.meshes).to(device)
+        self.side = pack.crops.shape[1]
         self.ratio = network.field / pack.zoom
         self.mirror = torch.from_numpy(mirror_index().copy()).to(device)
 
     def __len__(self) -> int:
         return len(self.crops)
 
-    def _cut(self, index: Tensor, matrices: Tensor, field: Tensor | None) -> Tensor:
+    def _fetch(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """(n, 3, S, S) uint8 crops and (n, 478, 3) meshes in units where the crop spans 2."""
+        crops = self.crops[index].permute(0, 3, 1, 2).contiguous()
+        return crops, self._normalised(self.meshes[index])
+
+    def _normalised(self, meshes: Tensor) -> Tensor:
+        mesh = meshes / self.side * 2  # z only needs the scale
+        mesh[..., :2] -= 1
+        return mesh
+
+    def _cut(self, crops: Tensor, matrices: Tensor, field: Tensor | None) -> Tensor:
         """Sample (B, 3, S, S) in [0, 1]; matrices map output to network-crop coordinates."""
-        n, size = len(index), self.network.input_size
+        n, size = len(crops), self.network.input_size
         grid = F.affine_grid(matrices * self.ratio, [n, 3, size, size], align_corners=False)
         if field is not None:
             grid = grid + field.permute(0, 2, 3, 1)
-        # A pack has about the network's resolution, so bilinear sampling does not alias.
-        images = self.crops[index].float() / 255
+        # The crops have about the network's resolution, so bilinear sampling does not alias.
+        images = crops.float() / 255
         return F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
 
-    def _points(self, index: Tensor, matrices: Tensor, field: Tensor | None) -> Tensor:
-        mesh = self.mesh[index] / self.ratio
+    def _points(self, mesh: Tensor, matrices: Tensor, field: Tensor | None) -> Tensor:
+        mesh = mesh / self.ratio
         flat = mesh[..., :2]
         if field is not None:
             # grid = affine(output) + field(output): two fixed-point steps invert it.
@@ -94,36 +105,50 @@ class MeshData:
         return torch.cat([(flat + 1) / 2, mesh[..., 2:] / 2 / scale], 2)
 
     def draw(self, generator: torch.Generator) -> MeshBatch:
-        """A training batch; the last ``negatives`` share shows no well-placed face."""
-        cfg = self.training
-        n, device = cfg.batch, self.crops.device
-        index = torch.randint(len(self), (n,), generator=generator, device=device)
+        """A training batch of faces drawn at random."""
+        index = torch.randint(
+            len(self), (self.training.batch,), generator=generator, device=self.crops.device
+        )
+        return self.disturbed(*self._fetch(index), generator)
+
+    def disturbed(self, crops: Tensor, mesh: Tensor, generator: torch.Generator) -> MeshBatch:
+        """A batch as training sees it; a ``negatives`` share shows no well-placed face.
+
+        Args:
+            crops: (B, 3, S, S) uint8.
+            mesh: (B, 478, 3) in units where the crop spans [-1, 1].
+            generator: source of randomness.
+        """
+        cfg, place = self.training, self.augmentation.geometric
+        n, device = len(crops), crops.device
         calm = augment.uniform((n, 1, 1), 0, 1, generator) < cfg.calm
         near = self._misplaced(n, cfg.calm_roll, cfg.calm_scale, cfg.calm_shift, generator)
-        far = self._misplaced(n, cfg.roll, cfg.scale, cfg.shift, generator)
+        far = self._misplaced(n, place.roll, place.scale, place.shift, generator)
         matrices = torch.where(calm, near, far)
         is_face = torch.ones(n, device=device)
         bad = torch.rand(n, generator=generator, device=device) < cfg.negatives
         is_face[bad] = 0
         matrices[bad] = self._spoiled(matrices[bad], generator)
-        field = augment.smooth_field(
-            n, self.network.input_size, cfg.warp * self.ratio * 2, generator
-        )
-        image = self._cut(index, matrices, field)
-        mesh = self._points(index, matrices, field)
-        image, mesh = self._flip(image, mesh, generator)
-        image = self._disturb(image, generator)
+        warp = place.warp if place.enabled else 0.0
+        field = augment.smooth_field(n, self.network.input_size, warp * self.ratio * 2, generator)
+        image = self._cut(crops, matrices, field)
+        mesh = self._points(mesh, matrices, field)
+        if place.enabled and place.mirror:
+            image, mesh = self._flip(image, mesh, generator)
+        image = augment.disturb(image, self.augmentation, generator)
         return MeshBatch(image * 2 - 1, mesh, is_face)
 
     def _misplaced(
         self, n: int, roll: float, scale: float, shift: float, generator: torch.Generator
     ) -> Tensor:
+        place = self.augmentation.geometric
+        on = float(place.enabled)
         return augment.affine_matrices(
             n,
-            roll=augment.uniform((n,), -roll, roll, generator),
-            scale=scale,
-            shift=shift,
-            anisotropy=self.training.anisotropy,
+            roll=augment.uniform((n,), -roll * on, roll * on, generator),
+            scale=scale * on,
+            shift=shift * on,
+            anisotropy=place.anisotropy * on,
             generator=generator,
         )
 
@@ -149,25 +174,6 @@ class MeshData:
         image = torch.where(flip.bool(), image.flip(3), image)
         return image, torch.where(flip[:, :, 0].bool(), mirrored, mesh)
 
-    def _disturb(self, image: Tensor, generator: torch.Generator) -> Tensor:
-        """Light and colour for every face; each defect of a camera for a part of the batch.
-
-        Faces come in random order, so the parts are slices: an effect costs only where it shows.
-        """
-        n = len(image)
-        image = augment.photometric(image, generator, strength=self.training.photometric)
-        image[: n // 10] = image[: n // 10].mean(1, keepdim=True)
-        blurred = slice(n // 20, n * 9 // 20)
-        sigma = augment.uniform((blurred.stop - blurred.start,), 0.2, 1.6, generator)
-        image[blurred] = augment.gaussian_blur(image[blurred], sigma)
-        image = augment.occlude(image, generator, probability=self.training.occlusion)
-        noisy = slice(n * 5 // 20, n * 14 // 20)
-        image[noisy] = augment.sensor_noise(image[noisy], generator, largest=0.08)
-        squeezed = slice(n * 8 // 20, n * 17 // 20)
-        strength = augment.uniform((squeezed.stop - squeezed.start,), 0.0, 0.05, generator)
-        image[squeezed] = augment.block_quantise(image[squeezed], strength)
-        return image.clamp(0, 1)
-
     def fixed(
         self, index: Tensor, *, roll: float = 0.0, occluded: bool = False, seed: int = 0
     ) -> MeshBatch:
@@ -187,8 +193,9 @@ class MeshData:
             anisotropy=0.0,
             generator=generator,
         )
-        image = self._cut(index, matrices, None)
-        mesh = self._points(index, matrices, None)
+        crops, mesh = self._fetch(index)
+        image = self._cut(crops, matrices, None)
+        mesh = self._points(mesh, matrices, None)
         if occluded:
             image = augment.occlude(image, generator, probability=1.0)
         return MeshBatch(image * 2 - 1, mesh, torch.ones(n, device=device))

@@ -20,6 +20,7 @@ from visagist.face.mesh.losses import (
     wing_loss,
 )
 from visagist.face.mesh.network import MeshNetwork
+from visagist.training.augmentation import AugmentConfig
 from visagist.training.loop import LoopConfig
 from visagist.training.loop import train as run_loop
 from visagist.training.run import read_recipe, write_run
@@ -33,6 +34,7 @@ class MeshRecipe(BaseModel):
     data: PackConfig
     network: MeshNetworkConfig = MeshNetworkConfig()
     training: MeshTrainingConfig = MeshTrainingConfig()
+    augment: AugmentConfig = AugmentConfig()
     loop: LoopConfig = LoopConfig()
 
 
@@ -44,8 +46,9 @@ class MeshTask:
         torch.manual_seed(recipe.loop.seed)
         self.network = MeshNetwork(recipe.network).to(device)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.data = MeshData(pack.subset("train"), recipe.network, recipe.training, device)
-        self.held_out = MeshData(pack.subset("validation"), recipe.network, recipe.training, device)
+        shared = (recipe.network, recipe.training, recipe.augment, device)
+        self.data = MeshData(pack.subset("train"), *shared)
+        self.held_out = MeshData(pack.subset("validation"), *shared)
         self.weights = point_weights(recipe.training.eye_weight).to(device)
 
     @property
