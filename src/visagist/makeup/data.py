@@ -255,7 +255,7 @@ class MakeupDataset(Dataset[Item]):
         if covered is None:
             return view
         mask, colour = covered
-        return np.asarray(np.rint(view + mask * (colour - view)), np.uint8)
+        return np.rint(view + mask * (colour - view)).astype(np.uint8)
 
 
 def into_patches(residuals: NDArray[np.int16]) -> NDArray[np.int16]:

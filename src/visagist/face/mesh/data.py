@@ -84,7 +84,8 @@ class MeshData:
             grid = grid + field.permute(0, 2, 3, 1)
         # The crops have about the network's resolution, so bilinear sampling does not alias.
         images = crops.float() / 255
-        return F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
+        views: Tensor = F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
+        return views
 
     def _points(self, mesh: Tensor, matrices: Tensor, field: Tensor | None) -> Tensor:
         mesh = mesh / self.ratio
