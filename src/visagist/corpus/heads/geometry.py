@@ -8,16 +8,30 @@ outside. Texture coordinates have their origin at the picture's lower left, as i
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from visagist.corpus.heads.assets import (
+    BaseMesh,
+    DrawList,
+    HeadAssets,
+    base_mesh,
+    draw_list,
+    normals,
+)
 from visagist.corpus.heads.expression import Expression
 from visagist.corpus.heads.shape import HeadShape
+from visagist.face.parts import Part
 
 Alpha = Literal["opaque", "cutout", "blend"]
+# Helper vertices of the eyeballs, the right eye's first; each is a sphere in the base mesh.
+_EYES = (slice(14670, 14742), slice(14598, 14670))
+# The skin is drawn down to the chest and out to the elbows, beyond any picture of a face.
+_LOWEST, _WIDEST = 3.2, 3.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +68,7 @@ class Surface:
     """One drawable mesh.
 
     Attributes:
-        name: ``skin``, ``eye_left``, ``eye_right``, ``teeth``, ``tongue``, ``brows``, ``lashes``
-            or ``hair``.
+        name: ``skin``, ``eyes``, ``teeth``, ``tongue``, ``brows``, ``lashes`` or ``hair``.
         vertices: (V, 3) float32 in model space.
         normals: (V, 3) float32, unit length, outward.
         uv: (V, 2) float32; vertices on a seam are doubled.
@@ -96,3 +109,122 @@ class HeadGeometry:
     def surface(self, name: str) -> Surface | None:
         """The surface of this name, or ``None``."""
         return next((one for one in self.surfaces if one.name == name), None)
+
+
+def build_head(spec: HeadSpec, assets: HeadAssets | None = None) -> HeadGeometry:
+    """Build a head.
+
+    Args:
+        spec: what decides it.
+        assets: hair, brows, teeth, eyes and textures; without them there is only skin.
+
+    Returns:
+        The geometry, about its own origin; see the module for the axes.
+
+    Raises:
+        MissingExtraError: the base mesh is not installed.
+        DataError: an asset or target does not exist or is damaged.
+    """
+    base = base_mesh()
+    built = base.moved(spec.shape.targets())
+    centres = np.stack([_centre(built[eye]) for eye in _EYES])
+    radius = float(np.linalg.norm(built[_EYES[0]] - centres[0], axis=1).mean())
+    vertices = base.moved(spec.expression.targets(), built)
+    for eye in _EYES:  # the units shift the eyeballs; they are turned instead
+        vertices[eye] = built[eye]
+    origin = centres.mean(0)
+    vertices -= origin
+    centres -= origin
+
+    surfaces = [_skin(vertices, spec, assets)]
+    if assets is not None:
+        surfaces += _proxies(vertices, centres, spec, assets)
+    return HeadGeometry(tuple(surfaces), truth_points(vertices), centres, radius)
+
+
+def _centre(sphere: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The middle of an eyeball's bounding box: its rings are symmetric, their density is not."""
+    return (sphere.min(0) + sphere.max(0)) / 2
+
+
+@cache
+def _skin_list(base: BaseMesh) -> DrawList:
+    corners = base.vertices[base.mesh.triangles]
+    inside = (corners[..., 1].min(1) > _LOWEST) & (np.abs(corners[..., 0]).max(1) < _WIDEST)
+    return draw_list(base.mesh, base.triangles_of("body") & inside)
+
+
+def _skin(vertices: NDArray[np.float32], spec: HeadSpec, assets: HeadAssets | None) -> Surface:
+    draw = _skin_list(base_mesh())
+    texture = assets.skin(spec.skin) if assets is not None and spec.skin else None
+    parts = np.full(len(draw.triangles), Part.SKIN, np.uint8)
+    return _surface("skin", vertices, draw, parts, texture, "opaque")
+
+
+def _proxies(
+    vertices: NDArray[np.float32],
+    centres: NDArray[np.float32],
+    spec: HeadSpec,
+    assets: HeadAssets,
+) -> list[Surface]:
+    """Eyes, teeth, tongue, hair, brows and lashes, in the order to draw them."""
+    eyes = assets.proxy("eyes", "high-poly")
+    turned = _turn(eyes.fit.apply(vertices), centres, spec.expression.gaze)
+    iris = assets.iris(spec.iris) if spec.iris else None
+    surfaces = [_surface("eyes", turned, eyes.draw, Part.EYES, iris, "opaque")]
+    rest: tuple[tuple[str, str, str, Part, Alpha], ...] = (
+        ("teeth", "teeth", spec.teeth, Part.MOUTH, "opaque"),
+        ("tongue", "tongue", spec.tongue, Part.MOUTH, "opaque"),
+        ("hair", "hair", spec.hair, Part.HAIR, "cutout"),
+        ("brows", "eyebrows", spec.brows, Part.BROWS, "blend"),
+        ("lashes", "eyelashes", spec.lashes, Part.EYES, "blend"),
+    )
+    for name, kind, asset, part, alpha in rest:
+        if asset:
+            proxy = assets.proxy(kind, asset)
+            fitted = proxy.fit.apply(vertices)
+            surfaces.append(_surface(name, fitted, proxy.draw, part, proxy.texture, alpha))
+    return surfaces
+
+
+def _turn(
+    eyes: NDArray[np.float32], centres: NDArray[np.float32], gaze: tuple[float, float]
+) -> NDArray[np.float32]:
+    """Turn both eyeballs about their own centres."""
+    own = centres[(eyes[:, 0] > 0).astype(int)]
+    return ((eyes - own) @ gaze_matrix(gaze).T + own).astype(np.float32)
+
+
+def gaze_matrix(gaze: tuple[float, float]) -> NDArray[np.float32]:
+    """(3, 3) rotation that turns +z by degrees to the person's left (+x) and up (+y)."""
+    side, up = np.radians(gaze)
+    c, s = np.cos(side), np.sin(side)
+    turn = np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
+    c, s = np.cos(up), np.sin(up)
+    return np.asarray(turn @ np.array([[1, 0, 0], [0, c, s], [0, -s, c]]), np.float32)
+
+
+def _surface(
+    name: str,
+    vertices: NDArray[np.float32],
+    draw: DrawList,
+    parts: Part | NDArray[np.uint8],
+    texture: Path | None,
+    alpha: Alpha,
+) -> Surface:
+    each = np.full(len(draw.triangles), parts, np.uint8) if isinstance(parts, Part) else parts
+    return Surface(
+        name,
+        vertices[draw.sources],
+        normals(vertices, draw),
+        draw.uv,
+        draw.triangles,
+        each,
+        texture,
+        alpha,
+    )
+
+
+def truth_points(vertices: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The (478, 3) mesh points on the base mesh's vertices."""
+    return np.zeros((478, 3), np.float32)
