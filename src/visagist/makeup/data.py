@@ -251,11 +251,11 @@ class MakeupDataset(Dataset[Item]):
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
             borderMode=cv2.BORDER_REPLICATE,
         )
-        view = np.asarray(cv2.LUT(view, curves[None]), np.uint8)
+        lit: NDArray[np.uint8] = np.asarray(cv2.LUT(view, curves[None]), np.uint8)
         if covered is None:
-            return view
+            return lit
         mask, colour = covered
-        return np.rint(view + mask * (colour - view)).astype(np.uint8)
+        return np.rint(lit + mask * (colour - lit)).astype(np.uint8)
 
 
 def into_patches(residuals: NDArray[np.int16]) -> NDArray[np.int16]:

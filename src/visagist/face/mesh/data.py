@@ -72,7 +72,7 @@ class MeshData:
         return crops, self._normalised(self.meshes[index])
 
     def _normalised(self, meshes: Tensor) -> Tensor:
-        mesh = meshes / self.side * 2  # z only needs the scale
+        mesh: Tensor = meshes / self.side * 2  # z only needs the scale
         mesh[..., :2] -= 1
         return mesh
 
