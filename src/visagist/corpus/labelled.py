@@ -69,11 +69,11 @@ def read_faces(
     Raises:
         DataError: a file of the layout is missing or does not fit the others.
     """
-    assignments = _read_splits(root / "splits.csv")
+    assignments = read_splits(root / "splits.csv")
     wanted, refused = set(splits), set(without_generators)
     faces: list[LabelledFace] = []
     for folder in folders:
-        generators = _read_generators(root / folder / "index.csv")
+        generators = read_generators(root / folder / "index.csv")
         for face in _read_folder(root, folder, assignments, generators):
             if face.split in wanted and face.generator not in refused:
                 faces.append(face)
@@ -103,7 +103,12 @@ def sample_faces(
     return [faces[int(i)] for i in np.linspace(0, len(faces) - 1, limit)]
 
 
-def _read_splits(path: Path) -> dict[str, tuple[str, str]]:
+def read_splits(path: Path) -> dict[str, tuple[str, str]]:
+    """Identity and split by ``FOLDER/NAME``.
+
+    Raises:
+        DataError: unreadable, a column is missing, or a person is in two splits.
+    """
     try:
         with path.open(newline="", encoding="utf-8") as stream:
             rows = {r["file"]: (r["identity"], r["split"]) for r in csv.DictReader(stream)}
@@ -118,7 +123,8 @@ def _read_splits(path: Path) -> dict[str, tuple[str, str]]:
     return rows
 
 
-def _read_generators(path: Path) -> dict[str, str]:
+def read_generators(path: Path) -> dict[str, str]:
+    """Generator by ``NAME``; empty without the file."""
     if not path.is_file():
         return {}
     with path.open(newline="", encoding="utf-8") as stream:

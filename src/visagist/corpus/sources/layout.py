@@ -23,6 +23,7 @@ class Picture:
         licence: this picture's own, empty for the set's.
         kind: empty for the source's.
         generator: what made it.
+        uses: what it may be used for where that is less than its set allows; None for the set's.
         offset: first byte inside an archive.
         length: bytes inside an archive; None for a whole file.
         given: labels that come with it.
@@ -37,6 +38,7 @@ class Picture:
     licence: str = ""
     kind: Kind | None = None
     generator: str = ""
+    uses: tuple[str, ...] | None = None
     offset: int = 0
     length: int | None = None
     given: LabelReference | None = None

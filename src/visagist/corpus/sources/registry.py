@@ -9,14 +9,39 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from visagist.corpus.sample import Origin
-from visagist.corpus.sources import folder
+from visagist.corpus.sources import (
+    celeba,
+    celeba_hq,
+    ffhq,
+    folder,
+    identities,
+    imagenet,
+    labelled_tree,
+    lfw,
+    mt,
+    pairs,
+    webdataset,
+)
 from visagist.corpus.sources.config import SourceConfig
 from visagist.corpus.sources.layout import Layout, Picture
 from visagist.corpus.sources.source import Source, SourceItem, printable
 from visagist.corpus.sources.walk import sorted_names
 from visagist.errors import DataError, InputError
 
-LAYOUTS: dict[str, Layout] = {layout.name: layout for layout in (folder.LAYOUT,)}
+_MODULES = (
+    folder,
+    identities,
+    pairs,
+    labelled_tree,
+    webdataset,
+    ffhq,
+    celeba,
+    celeba_hq,
+    mt,
+    lfw,
+    imagenet,
+)
+LAYOUTS: dict[str, Layout] = {module.LAYOUT.name: module.LAYOUT for module in _MODULES}
 
 # One letter before the colon is a drive of Windows, not a layout.
 _SPEC = re.compile(r"([a-z][a-z0-9-]+):(.*)", re.DOTALL)
@@ -67,7 +92,7 @@ class OpenedSource:
             raise DataError(f"{where}: no picture here (read as {self.layout})")
 
     def _item(self, picture: Picture) -> SourceItem:
-        config, terms = self.config, self.reader.terms
+        config = self.config
         people = config.people or self.reader.people or self.name
         split = picture.split or config.only_split or ""
         origin = Origin(
@@ -78,13 +103,13 @@ class OpenedSource:
             # what the recipe says wins over the picture, which wins over its set
             licence=picture.licence if config.licence is None and picture.licence else self.licence,
             generator=picture.generator,
-            uses=terms.uses if config.uses is None else config.uses,
+            uses=self._uses(picture),
             may_show=config.may_show,
             split=split,
         )
         item = SourceItem(
             origin,
-            str(self.root),
+            str(self.root if self.root.is_dir() else self.root.parent),
             picture.path,
             picture.offset,
             picture.length,
@@ -99,6 +124,11 @@ class OpenedSource:
                 "excluded", f"in {split}, and the recipe wants {config.only_split} only"
             )
         return item
+
+    def _uses(self, picture: Picture) -> tuple[str, ...]:
+        """A recipe may go beyond a set's terms, but never beyond what a picture itself says."""
+        allowed = self.reader.terms.uses if self.config.uses is None else self.config.uses
+        return allowed if picture.uses is None else tuple(u for u in allowed if u in picture.uses)
 
     def _renamed(self, item: SourceItem, seen: set[str]) -> SourceItem:
         """A second picture of one name, which only archives and lists can have, is left out."""
@@ -154,7 +184,7 @@ def open_sources(
     given = set[tuple[Path, tuple[str, ...]]]()
     for spec in specs:
         config = _config(spec)
-        root = Path(data or ".", config.path)
+        root = Path(data or ".", config.path).absolute()  # workers may run elsewhere
         place = (root.resolve(), config.folders)
         if place in given:
             raise InputError(f"{printable(str(root))} is given twice as a source")

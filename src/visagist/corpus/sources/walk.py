@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from visagist.corpus.sources.layout import Picture
@@ -35,7 +35,14 @@ def subfolders(root: Path, folders: Sequence[str]) -> list[str]:
 
 
 def walk_pictures(root: Path, folders: Sequence[str] = ()) -> Iterator[Picture]:
-    """Every file with a picture's suffix below ``root``, depth first, each folder sorted by bytes.
+    """Every file with a picture's suffix; see :func:`walk_files`."""
+    return walk_files(root, folders, is_picture)
+
+
+def walk_files(
+    root: Path, folders: Sequence[str], wanted: Callable[[str], bool]
+) -> Iterator[Picture]:
+    """Every file with a wanted name below ``root``, depth first, each folder sorted by bytes.
 
     Hidden files and folders are passed over. Links are followed as long as they stay inside the
     root and do not lead back to a folder that is being walked; others cost one line of the report,
@@ -46,10 +53,12 @@ def walk_pictures(root: Path, folders: Sequence[str] = ()) -> Iterator[Picture]:
     """
     real_root = os.path.realpath(root)
     for start in subfolders(root, folders):
-        yield from _walk(str(root), start, real_root, ())
+        yield from _walk(str(root), start, real_root, (), wanted)
 
 
-def _walk(root: str, below: str, real_root: str, above: tuple[str, ...]) -> Iterator[Picture]:
+def _walk(
+    root: str, below: str, real_root: str, above: tuple[str, ...], wanted: Callable[[str], bool]
+) -> Iterator[Picture]:
     here = os.path.join(root, below) if below else root  # noqa: PTH118  (bytes stay as they are)
     above = (*above, os.path.realpath(here))
     try:
@@ -66,13 +75,13 @@ def _walk(root: str, below: str, real_root: str, above: tuple[str, ...]) -> Iter
     for raw, is_folder, is_link in listed:
         name = os.fsdecode(raw)
         path = os.path.join(below, name) if below else name  # noqa: PTH118
-        if not is_folder and not is_picture(name):
+        if not is_folder and not wanted(name):
             continue
         problem = _bad_link(os.path.join(root, path), real_root, above) if is_link else ""  # noqa: PTH118
         if problem:
             yield Picture(posix(path), path, problem=("link", f"{posix(path)} {problem}"))
         elif is_folder:
-            yield from _walk(root, path, real_root, above)
+            yield from _walk(root, path, real_root, above, wanted)
         else:
             yield Picture(posix(path), path)
 
