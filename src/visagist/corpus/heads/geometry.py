@@ -24,6 +24,7 @@ from visagist.corpus.heads.assets import (
     normals,
 )
 from visagist.corpus.heads.expression import Expression
+from visagist.corpus.heads.loops import lip_triangles, mouth_triangles
 from visagist.corpus.heads.shape import HeadShape
 from visagist.face.parts import Part
 
@@ -43,7 +44,7 @@ class HeadSpec:
     Attributes:
         shape: the person's build and face.
         expression: what the face does, gaze included.
-        skin: picture of ``skins_512`` or ``skins_2048``, such as ``young_lightskinned_male_diffuse``.
+        skin: picture of ``skins_512`` or ``skins_2048``: ``young_lightskinned_male_diffuse``.
         iris: picture of ``eyes``, such as ``brown_eye``.
         hair: folder of ``hair``, such as ``bob01``.
         brows: folder of ``eyebrows``.
@@ -148,16 +149,20 @@ def _centre(sphere: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 @cache
-def _skin_list(base: BaseMesh) -> DrawList:
+def _skin_list(base: BaseMesh) -> tuple[DrawList, NDArray[np.uint8]]:
+    """The triangles of the body that are drawn, and the part of each."""
     corners = base.vertices[base.mesh.triangles]
     inside = (corners[..., 1].min(1) > _LOWEST) & (np.abs(corners[..., 0]).max(1) < _WIDEST)
-    return draw_list(base.mesh, base.triangles_of("body") & inside)
+    keep = base.triangles_of("body") & inside
+    parts = np.full(len(keep), Part.SKIN, np.uint8)
+    parts[lip_triangles(base)] = Part.LIPS
+    parts[mouth_triangles(base)] = Part.MOUTH
+    return draw_list(base.mesh, keep), parts[keep]
 
 
 def _skin(vertices: NDArray[np.float32], spec: HeadSpec, assets: HeadAssets | None) -> Surface:
-    draw = _skin_list(base_mesh())
+    draw, parts = _skin_list(base_mesh())
     texture = assets.skin(spec.skin) if assets is not None and spec.skin else None
-    parts = np.full(len(draw.triangles), Part.SKIN, np.uint8)
     return _surface("skin", vertices, draw, parts, texture, "opaque")
 
 
@@ -204,7 +209,7 @@ def gaze_matrix(gaze: tuple[float, float]) -> NDArray[np.float32]:
     return np.asarray(turn @ np.array([[1, 0, 0], [0, c, s], [0, -s, c]]), np.float32)
 
 
-def _surface(
+def _surface(  # noqa: PLR0917 - every field of a surface
     name: str,
     vertices: NDArray[np.float32],
     draw: DrawList,

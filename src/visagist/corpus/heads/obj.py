@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import warnings
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -114,7 +115,7 @@ def read_obj(path: Path) -> ObjMesh:
             group = names.index(name)
         elif kind == "f":
             polygon = rest.split()
-            for second, third in zip(polygon[1:], polygon[2:], strict=False):
+            for second, third in pairwise(polygon[1:]):
                 corners.append((polygon[0], second, third))
                 groups.append(group)
     try:
