@@ -1,0 +1,173 @@
+"""Draws adults at random: build, face and small asymmetries.
+
+Every range was chosen by looking at faces at both of its ends, alone and together with others; what
+makes a face look broken rather than rare (pointed ears, eyes pushed out of the lids, a mouth off
+its jaw) is left out or narrow. Children are never drawn: the macro targets for them are not used,
+and the youngest adult is about 25.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+import numpy as np
+
+from visagist.corpus.heads.shape import HeadShape
+
+# A face target and its opposite: path without the last word, the two last words, and the standard
+# deviation of the weight; weights are cut off at 2.2 deviations and at 1.
+_PAIRS: tuple[tuple[str, str, str, float], ...] = (
+    ("head/head-fat", "decr", "incr", 0.19),
+    ("head/head-scale-depth", "decr", "incr", 0.09),
+    ("head/head-scale-horiz", "decr", "incr", 0.09),
+    ("head/head-scale-vert", "decr", "incr", 0.09),
+    ("head/head-back-scale-depth", "decr", "incr", 0.1),
+    ("forehead/forehead-nubian", "decr", "incr", 0.12),
+    ("forehead/forehead-scale-vert", "decr", "incr", 0.12),
+    ("forehead/forehead-temple", "decr", "incr", 0.19),
+    ("forehead/forehead-trans", "backward", "forward", 0.19),
+    ("eyebrows/eyebrows-angle", "down", "up", 0.19),
+    ("eyebrows/eyebrows-trans", "backward", "forward", 0.17),
+    ("eyebrows/eyebrows-trans", "down", "up", 0.19),
+    ("nose/nose-base", "down", "up", 0.22),
+    ("nose/nose-curve", "concave", "convex", 0.22),
+    ("nose/nose-flaring", "decr", "incr", 0.19),
+    ("nose/nose-greek", "decr", "incr", 0.22),
+    ("nose/nose-hump", "decr", "incr", 0.22),
+    ("nose/nose-nostrils-angle", "down", "up", 0.19),
+    ("nose/nose-nostrils-width", "decr", "incr", 0.19),
+    ("nose/nose-point", "down", "up", 0.22),
+    ("nose/nose-point-width", "decr", "incr", 0.19),
+    ("nose/nose-scale-depth", "decr", "incr", 0.19),
+    ("nose/nose-scale-horiz", "decr", "incr", 0.19),
+    ("nose/nose-scale-vert", "decr", "incr", 0.19),
+    ("nose/nose-septumangle", "decr", "incr", 0.19),
+    ("nose/nose-trans", "down", "up", 0.14),
+    ("nose/nose-volume", "decr", "incr", 0.19),
+    ("nose/nose-width1", "decr", "incr", 0.19),
+    ("nose/nose-width2", "decr", "incr", 0.19),
+    ("nose/nose-width3", "decr", "incr", 0.19),
+    ("mouth/mouth-angles", "down", "up", 0.14),
+    ("mouth/mouth-cupidsbow", "decr", "incr", 0.22),
+    ("mouth/mouth-cupidsbow-width", "decr", "incr", 0.19),
+    ("mouth/mouth-dimples", "in", "out", 0.17),
+    ("mouth/mouth-laugh-lines", "in", "out", 0.19),
+    ("mouth/mouth-lowerlip-height", "decr", "incr", 0.19),
+    ("mouth/mouth-lowerlip-volume", "decr", "incr", 0.19),
+    ("mouth/mouth-lowerlip-width", "decr", "incr", 0.17),
+    ("mouth/mouth-philtrum-volume", "decr", "incr", 0.19),
+    ("mouth/mouth-scale-depth", "decr", "incr", 0.14),
+    ("mouth/mouth-scale-horiz", "decr", "incr", 0.19),
+    ("mouth/mouth-scale-vert", "decr", "incr", 0.17),
+    ("mouth/mouth-trans", "down", "up", 0.14),
+    ("mouth/mouth-upperlip-height", "decr", "incr", 0.19),
+    ("mouth/mouth-upperlip-volume", "decr", "incr", 0.19),
+    ("mouth/mouth-upperlip-width", "decr", "incr", 0.17),
+    ("chin/chin-bones", "decr", "incr", 0.22),
+    ("chin/chin-cleft", "decr", "incr", 0.19),
+    ("chin/chin-height", "decr", "incr", 0.19),
+    ("chin/chin-jaw-drop", "decr", "incr", 0.19),
+    ("chin/chin-prognathism", "decr", "incr", 0.11),
+    ("chin/chin-prominent", "decr", "incr", 0.19),
+    ("chin/chin-width", "decr", "incr", 0.22),
+    ("neck/neck-double", "decr", "incr", 0.19),
+    ("neck/neck-scale-depth", "decr", "incr", 0.17),
+    ("neck/neck-scale-horiz", "decr", "incr", 0.17),
+    ("neck/neck-scale-vert", "decr", "incr", 0.17),
+)
+# The same for targets that exist for either side, as l-NAME and r-NAME.
+_TWINS: tuple[tuple[str, str, str, str, float], ...] = (
+    ("cheek", "cheek-bones", "decr", "incr", 0.22),
+    ("cheek", "cheek-inner", "decr", "incr", 0.19),
+    ("cheek", "cheek-trans", "down", "up", 0.19),
+    ("cheek", "cheek-volume", "decr", "incr", 0.22),
+    ("ears", "ear-flap", "decr", "incr", 0.17),
+    ("ears", "ear-lobe", "decr", "incr", 0.22),
+    ("ears", "ear-rot", "backward", "forward", 0.17),
+    ("ears", "ear-scale", "decr", "incr", 0.17),
+    ("ears", "ear-scale-depth", "decr", "incr", 0.17),
+    ("ears", "ear-scale-vert", "decr", "incr", 0.17),
+    ("ears", "ear-trans", "backward", "forward", 0.14),
+    ("ears", "ear-wing", "decr", "incr", 0.17),
+    ("eyes", "eye-bag", "decr", "incr", 0.19),
+    ("eyes", "eye-corner1", "down", "up", 0.19),
+    ("eyes", "eye-corner2", "down", "up", 0.19),
+    ("eyes", "eye-epicanthus", "in", "out", 0.17),
+    ("eyes", "eye-eyefold-angle", "down", "up", 0.19),
+    ("eyes", "eye-eyefold", "concave", "convex", 0.19),
+    ("eyes", "eye-eyefold", "down", "up", 0.19),
+    ("eyes", "eye-height1", "decr", "incr", 0.14),
+    ("eyes", "eye-height2", "decr", "incr", 0.14),
+    ("eyes", "eye-height3", "decr", "incr", 0.14),
+    ("eyes", "eye-scale", "decr", "incr", 0.11),
+    ("eyes", "eye-trans", "down", "up", 0.14),
+    ("eyes", "eye-trans", "in", "out", 0.14),
+)
+_OUTLINES = (
+    "diamond",
+    "invertedtriangular",
+    "oval",
+    "rectangular",
+    "round",
+    "square",
+    "triangular",
+)
+# Numbered asymmetries: a place and how many there are; each has a left and a right variant.
+_ASYMMETRIES = (
+    ("brown", 2), ("cheek", 2), ("ear", 4), ("eye", 8), ("jaw", 3), ("mouth", 2), ("nose", 4),
+    ("temple", 2), ("top", 2),
+)  # fmt: skip
+_CUT = 2.2  # standard deviations
+# Sides differ by this share of a twin target's deviation.
+_UNEVEN = 0.15
+
+
+def sample_shape(seed: int) -> HeadShape:
+    """An adult's build and face.
+
+    Args:
+        seed: the identity; the same number gives the same person in every version of the targets.
+    """
+    random = np.random.default_rng([seed, 0])
+    man = random.random() < 0.5
+    male = float(np.clip(abs(random.normal(0.0, 0.15)), 0.0, 0.45))
+    return HeadShape(
+        seed,
+        male=1 - male if man else male,
+        age=float(0.85 * random.beta(1.2, 2.0)),
+        weight=_bell(random, 0.4),
+        muscle=_bell(random, 0.35),
+        races=_races(random),
+        details=MappingProxyType(_details(random)),
+    )
+
+
+def _races(random: np.random.Generator) -> tuple[float, float, float]:
+    """Mostly one, often two mixed, all three equally frequent."""
+    african, asian, caucasian = random.dirichlet((0.4, 0.4, 0.4))
+    return float(african), float(asian), float(caucasian)
+
+
+def _details(random: np.random.Generator) -> dict[str, float]:
+    weights: dict[str, float] = {}
+    for stem, low, high, deviation in _PAIRS:
+        value = _bell(random, deviation)
+        weights[f"{stem}-{high if value > 0 else low}"] = abs(value)
+    for folder, name, low, high, deviation in _TWINS:
+        both = _bell(random, deviation)
+        for side in ("l", "r"):
+            value = both + _bell(random, deviation * _UNEVEN)
+            weights[f"{folder}/{side}-{name}-{high if value > 0 else low}"] = min(abs(value), 1.0)
+    for outline in random.choice(_OUTLINES, 2, replace=False):
+        weights[f"head/head-{outline}"] = float(random.uniform(0, 0.3))
+    for place, count in _ASYMMETRIES:
+        for number in range(1, count + 1):
+            value = _bell(random, 0.07)
+            weights[f"asym/asym-{place}-{number}-{'l' if value > 0 else 'r'}"] = abs(value)
+    return weights
+
+
+def _bell(random: np.random.Generator, deviation: float) -> float:
+    """A normal deviate, cut off at ``_CUT`` deviations and at 1."""
+    limit = min(_CUT * deviation, 1.0)
+    return float(np.clip(random.normal(0.0, deviation), -limit, limit))
