@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Literal
 
 from visagist.corpus.engines.job import Job, Progress, RunChunk, perform
+from visagist.corpus.engines.ray_settings import before_import
 from visagist.corpus.engines.rescue import complete
 from visagist.corpus.task import CorpusTask, Item
 from visagist.errors import InputError
@@ -88,9 +89,12 @@ def run(
 
         complete(jobs, Processes(task, run_chunk, workers or default_workers()), progress)
     else:
+        before_import(address)
         from visagist.corpus.engines.ray import Ray  # noqa: PLC0415
 
-        with Ray(task, run_chunk, folder, workers, address, shared) as attempt:
+        with Ray(
+            task, run_chunk, folder, workers=workers, address=address, shared=shared
+        ) as attempt:
             complete(jobs, attempt, progress)
 
 
