@@ -145,7 +145,7 @@ def build_head(spec: HeadSpec, assets: HeadAssets | None = None) -> HeadGeometry
 
 def _centre(sphere: NDArray[np.float32]) -> NDArray[np.float32]:
     """The middle of an eyeball's bounding box: its rings are symmetric, their density is not."""
-    return (sphere.min(0) + sphere.max(0)) / 2
+    return np.asarray((sphere.min(0) + sphere.max(0)) / 2)
 
 
 @cache
@@ -197,7 +197,7 @@ def _turn(
 ) -> NDArray[np.float32]:
     """Turn both eyeballs about their own centres."""
     own = centres[(eyes[:, 0] > 0).astype(int)]
-    return ((eyes - own) @ gaze_matrix(gaze).T + own).astype(np.float32)
+    return np.asarray((eyes - own) @ gaze_matrix(gaze).T + own, np.float32)
 
 
 def gaze_matrix(gaze: tuple[float, float]) -> NDArray[np.float32]:

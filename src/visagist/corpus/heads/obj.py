@@ -87,7 +87,7 @@ class Fit:
         scale = np.abs(ends[axes, 0, axes] - ends[axes, 1, axes]) / self.scale_lengths
         corners = base[self.triangles]
         hung = np.einsum("vk,vkx->vx", self.weights, corners)
-        return (hung + self.offsets * scale).astype(np.float32)
+        return np.asarray(hung + self.offsets * scale, np.float32)
 
 
 def read_obj(path: Path) -> ObjMesh:

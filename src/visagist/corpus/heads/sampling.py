@@ -8,11 +8,16 @@ and the youngest adult is about 25.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import MappingProxyType
 
 import numpy as np
 
+from visagist.corpus.heads.assets import HeadAssets
+from visagist.corpus.heads.expression import Expression
+from visagist.corpus.heads.geometry import HeadSpec
 from visagist.corpus.heads.shape import HeadShape
+from visagist.errors import DataError
 
 # A face target and its opposite: path without the last word, the two last words, and the standard
 # deviation of the weight; weights are cut off at 2.2 deviations and at 1.
@@ -117,6 +122,24 @@ _ASYMMETRIES = (
     ("brown", 2), ("cheek", 2), ("ear", 4), ("eye", 8), ("jaw", 3), ("mouth", 2), ("nose", 4),
     ("temple", 2), ("top", 2),
 )  # fmt: skip
+# How often each hair is worn, by sex; the folders' tags say who they were made for. Those whose
+# fringe hides an eye are rare, and an empty name is a shaved head, painted on every skin.
+_HAIR_WOMEN = {
+    "bob01": 0.04, "bob02": 0.06, "braid01": 0.16, "long01": 0.22, "ponytail01": 0.24,
+    "short03": 0.06, "short01": 0.06, "short02": 0.08, "short04": 0.06, "": 0.02,
+}  # fmt: skip
+_HAIR_MEN = {
+    "short01": 0.25, "short02": 0.22, "short04": 0.25, "ponytail01": 0.03, "long01": 0.03,
+    "short03": 0.02, "": 0.2,
+}  # fmt: skip
+_AFRO = 0.35  # times the African share of the build
+_BROWS_MEN = ("eyebrow001", "eyebrow008", "eyebrow009", "eyebrow012")
+_LASHES_MEN = ("eyelashes01",)
+# Share of the African build above which the dark skins are worn; between the two it is chance.
+_LIGHT_BELOW, _DARK_ABOVE = 0.25, 0.6
+# Age, 0..1, from which the middle-aged and the old skins are worn.
+_MIDDLE_AGE, _OLD_AGE = 0.28, 0.58
+_DARK_EYES = ("brown_eye", "brownlight_eye")
 _CUT = 2.2  # standard deviations
 # Sides differ by this share of a twin target's deviation.
 _UNEVEN = 0.15
@@ -140,6 +163,65 @@ def sample_shape(seed: int) -> HeadShape:
         races=_races(random),
         details=MappingProxyType(_details(random)),
     )
+
+
+def sample_person(seed: int, assets: HeadAssets) -> HeadSpec:
+    """A person with a neutral face: build, skin, eyes, hair, brows and lashes that go together.
+
+    Args:
+        seed: the identity.
+        assets: where the names are taken from; kinds that it lacks stay empty.
+
+    Raises:
+        DataError: the folder has no skin.
+    """
+    shape = sample_shape(seed)
+    random = np.random.default_rng([seed, 1])
+    man = shape.male > 0.5
+    names = assets.names
+    afro = random.random() < _AFRO * shape.races[0]
+    hairs = {"afro01": 1.0} if afro else _HAIR_MEN if man else _HAIR_WOMEN
+    hairs = {name: share for name, share in hairs.items() if not name or name in names["hair"]}
+    brows = _BROWS_MEN if man else tuple(n for n in names["eyebrows"] if n not in _BROWS_MEN[1:])
+    lashes = _LASHES_MEN if man else names["eyelashes"]
+    return HeadSpec(
+        shape,
+        Expression(),
+        skin=_skin(shape, names["skins"], random),
+        iris=_iris(shape, names["irises"], random),
+        hair=_pick(random, hairs),
+        brows=_pick(random, {n: 1.0 for n in brows if n in names["eyebrows"]}),
+        lashes=_pick(random, {n: 1.0 for n in lashes if n in names["eyelashes"]}),
+        teeth=_pick(random, dict.fromkeys(names["teeth"], 1.0)),
+        tongue=_pick(random, dict.fromkeys(names["tongue"], 1.0)),
+    )
+
+
+def _skin(shape: HeadShape, names: tuple[str, ...], random: np.random.Generator) -> str:
+    """A skin of the person's sex, age and tone; any where the folder has none such."""
+    if not names:
+        raise DataError("the assets folder has no skins")
+    age = "old" if shape.age > _OLD_AGE else "middleage" if shape.age > _MIDDLE_AGE else "young"
+    chance = (shape.races[0] - _LIGHT_BELOW) / (_DARK_ABOVE - _LIGHT_BELOW)
+    tone = "dark" if random.random() < chance else "light"
+    sex = "male" if shape.male > 0.5 else "female"
+    fitting = [name for name in names if name.startswith(f"{age}_{tone}skinned_{sex}_")]
+    return str(random.choice(fitting or list(names)))
+
+
+def _iris(shape: HeadShape, names: tuple[str, ...], random: np.random.Generator) -> str:
+    """Brown for most, any colour for builds mostly Caucasian."""
+    light = random.random() < 0.8 * (shape.races[2] - 0.4) / 0.6
+    fitting = [name for name in names if light or name in _DARK_EYES]
+    return _pick(random, dict.fromkeys(fitting or names, 1.0))
+
+
+def _pick(random: np.random.Generator, shares: Mapping[str, float]) -> str:
+    """One of the names, by their shares; empty where there are none."""
+    if not shares:
+        return ""
+    chances = np.array(list(shares.values()))
+    return str(random.choice(list(shares), p=chances / chances.sum()))
 
 
 def _races(random: np.random.Generator) -> tuple[float, float, float]:
