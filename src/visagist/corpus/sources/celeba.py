@@ -38,8 +38,8 @@ _LAST_TRAIN, _LAST_VALIDATION = 162_770, 182_637
 
 
 def recognise(root: Path) -> str:
-    """One of the set's folders, or its list of identities."""
-    return next((n for n in (*_PICTURES, IDENTITIES) if (root / n).exists()), "")
+    """One of the set's folders of pictures; CelebA-HQ comes with the same lists."""
+    return next((name for name in _PICTURES if (root / name).is_dir()), "")
 
 
 def read(root: Path, folders: Sequence[str] = ()) -> Iterator[Picture]:

@@ -27,9 +27,8 @@ TERMS = Terms(
     page="",
     licence="",
     commercial="ask",
-    note="Whatever the set says. VGGFace2 was published for research and its page "
-    "(https://www.robots.ox.ac.uk/~vgg/data/vgg_face2/) no longer offers the pictures; they were "
-    "collected from an image search, so the rights stay with many photographers.",
+    note="Whatever the set says. VGGFace2 was published for research, its copies state CC BY-NC "
+    "4.0, and its pictures come from an image search: the rights stay with many photographers.",
     identity="The name of the folder.",
     provenance="The path of the file.",
 )

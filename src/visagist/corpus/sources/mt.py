@@ -24,11 +24,11 @@ from visagist.face.parts import Part
 
 TERMS = Terms(
     title="MT, Makeup Transfer (BeautyGAN)",
-    page="https://github.com/wtjiang98/BeautyGAN_pytorch",
+    page="https://doi.org/10.1145/3240508.3240618",
     licence="none stated (pictures from the web)",
     commercial="ask",
-    note="The page that offered the set is gone and no licence is stated with the copies; the "
-    "pictures were collected from the web, so the rights stay with many photographers.",
+    note="Published with the paper; the page that offered it is gone, and copies state no licence. "
+    "Collected from the web: the rights stay with many photographers.",
     identity="None: every picture counts as its own person.",
     provenance="Whether makeup is worn, from the folder.",
 )

@@ -13,8 +13,8 @@ its facts name its partners. A broken row costs one line of the report, with its
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from visagist.corpus.sample import SPLITS
@@ -22,7 +22,7 @@ from visagist.corpus.sources.layout import Layout, Picture
 from visagist.corpus.sources.source import posix, printable
 from visagist.corpus.sources.tables import read_header, read_rows
 from visagist.corpus.sources.terms import Terms
-from visagist.corpus.sources.walk import is_picture
+from visagist.corpus.sources.walk import is_picture, subfolders
 from visagist.errors import DataError
 
 NAME = "pairs.csv"
@@ -36,15 +36,6 @@ TERMS = Terms(
     identity="The column `identity`; without it, pictures joined by pairs are one person.",
     provenance="The path of the file; licence and split where the columns are there.",
 )
-
-
-@dataclass(slots=True)
-class _Entry:
-    """What the rows say about one picture."""
-
-    path: str
-    fields: dict[str, str] = field(default_factory=dict)
-    pairs: list[dict[str, object]] = field(default_factory=list)
 
 
 def recognise(root: Path) -> str:
@@ -66,24 +57,19 @@ def read(root: Path, folders: Sequence[str] = ()) -> Iterator[Picture]:
         DataError: the file is missing or has neither set of columns.
     """
     path = _file(root)
-    entries: dict[str, _Entry] = {}
-    people = _People()
+    subfolders(path.parent, folders)
+    pairs = _Pairs()
+    bad: list[tuple[int, str]] = []
     for line, row in read_rows(path, required=_columns(path), without="there are no pairs"):
-        reason = row if isinstance(row, str) else _take(line, row, entries, people)
-        if reason:
-            name = f"{path.name}:{line}"
-            yield Picture(name, name, problem=("bad_row", f"{name}: {reason}"))
+        if reason := row if isinstance(row, str) else pairs.take(line, row):
+            bad.append((line, reason))
+    for line, reason in sorted(bad + pairs.contradictions()):
+        name = f"{path.name}:{line}"
+        yield Picture(name, name, problem=("bad_row", f"{name}: {reason}"))
     wanted = tuple(f"{folder.rstrip('/')}/" for folder in folders)
-    for name, entry in entries.items():
-        if not wanted or name.startswith(wanted):
-            yield Picture(
-                name,
-                entry.path,
-                identity=entry.fields.get("identity") or people.of(name),
-                split=entry.fields.get("split", ""),
-                licence=entry.fields.get("licence", ""),
-                facts={"pairs": entry.pairs},
-            )
+    for picture in pairs.pictures():
+        if not wanted or picture.name.startswith(wanted):
+            yield picture
 
 
 def _file(root: Path) -> Path:
@@ -104,37 +90,6 @@ def _columns(path: Path) -> tuple[str, ...]:
     raise DataError(f"{printable(str(path))}: columns {needed} are missing")
 
 
-def _take(line: int, row: Mapping[str, str], entries: dict[str, _Entry], people: _People) -> str:
-    """Enter one row; the reason why it cannot be, or ""."""
-    roles = COLUMNS[0] if "before" in row else COLUMNS[1][:2]
-    names = [_inside(row[role]) for role in roles]
-    if not all(names):
-        return "a path leaves the folder of the file, or is no picture"
-    if names[0] == names[1]:
-        return "a picture is paired with itself"
-    if row.get("same", "1") not in {"0", "1"}:
-        return f"same is {row['same']!r}, not 0 or 1"
-    if row.get("split") and row["split"] not in SPLITS:
-        return f"split {row['split']!r} is none of {', '.join(SPLITS)}"
-    same = row.get("same", "1") == "1"
-    given = {key: row[key] for key in ("split", "licence") if row.get(key)}
-    if same and row.get("identity"):
-        given["identity"] = row["identity"]
-    for name in names:
-        before = entries[posix(name)].fields if posix(name) in entries else {}
-        clash = next((k for k in given if before.get(k, given[k]) != given[k]), "")
-        if clash:
-            return f"{name} has another {clash} in an earlier row"
-    for role, name, other in zip(roles, names, reversed(names), strict=True):
-        entry = entries.setdefault(posix(name), _Entry(name))
-        entry.fields |= given
-        fact = {"line": line, "role": role, "partner": posix(other), "same": same}
-        entry.pairs.append(fact)
-    if same:
-        people.join(posix(names[0]), posix(names[1]))
-    return ""
-
-
 def _inside(text: str) -> str:
     """The normalised relative path, empty where it leaves the folder or is no picture."""
     path = os.path.normpath(text)
@@ -142,30 +97,95 @@ def _inside(text: str) -> str:
     return "" if leaves or not is_picture(Path(path).name) else path
 
 
-class _People:
-    """Sets of pictures that pairs join (union-find); a person is named by the first picture."""
+def _refusal(row: Mapping[str, str], paths: Sequence[str]) -> str:
+    """Why a row cannot be used by itself, or ""."""
+    if not all(paths):
+        return "a path leaves the folder of the file, or is no picture"
+    if paths[0] == paths[1]:
+        return "a picture is paired with itself"
+    if row.get("same", "1") not in {"0", "1"}:
+        return f"same is {row['same']!r}, not 0 or 1"
+    if row.get("split") and row["split"] not in SPLITS:
+        return f"split {row['split']!r} is none of {', '.join(SPLITS)}"
+    return ""
+
+
+class _Pairs:
+    """What the rows say, by picture and by person (pictures that rows join: union-find)."""
 
     def __init__(self) -> None:
-        self._above: dict[str, str] = {}
+        self._above: dict[str, str] = {}  # path -> another of the same person, or itself
         self._order: dict[str, int] = {}
+        self._facts: dict[str, list[dict[str, object]]] = {}
+        self._licence: dict[str, str] = {}
+        self._said: list[tuple[int, str, str, str]] = []  # line, path, identity, split
+        self._unlike: list[tuple[int, str, str]] = []
 
-    def of(self, name: str) -> str:
-        """The first picture of the person, "" for a picture that no pair joins to another."""
-        return self._root(name) if name in self._above else ""
+    def take(self, line: int, row: Mapping[str, str]) -> str:
+        """Enter one row; the reason why it cannot be, or ""."""
+        roles = COLUMNS[0] if "before" in row else COLUMNS[1][:2]
+        paths = [_inside(row[role]) for role in roles]
+        if reason := _refusal(row, paths):
+            return reason
+        same = row.get("same", "1") == "1"
+        for role, path, other in zip(roles, paths, reversed(paths), strict=True):
+            self._above.setdefault(path, path)
+            self._order.setdefault(path, len(self._order))
+            self._licence[path] = self._licence.get(path) or row.get("licence", "")
+            fact = {"line": line, "role": role, "partner": posix(other), "same": same}
+            self._facts.setdefault(path, []).append(fact)
+            identity = row.get("identity", "") if same else ""
+            self._said.append((line, path, identity, row.get("split", "")))
+        if same:
+            first, second = sorted(map(self._person, paths), key=self._order.__getitem__)
+            self._above[second] = first
+        else:
+            self._unlike.append((line, paths[0], paths[1]))
+        return ""
 
-    def join(self, a: str, b: str) -> None:
-        """Both show one person."""
-        for name in (a, b):
-            self._above.setdefault(name, name)
-            self._order.setdefault(name, len(self._order))
-        first, second = sorted((self._root(a), self._root(b)), key=self._order.__getitem__)
-        self._above[second] = first
+    def contradictions(self) -> list[tuple[int, str]]:
+        """Rows that call two people what other rows join."""
+        return [
+            (line, "two people here, one person by other rows")
+            for line, a, b in self._unlike
+            if self._person(a) == self._person(b)
+        ]
 
-    def _root(self, name: str) -> str:
-        while self._above[name] != name:
-            self._above[name] = self._above[self._above[name]]
-            name = self._above[name]
-        return name
+    def pictures(self) -> Iterator[Picture]:
+        """Every picture once, in the order of its first row.
+
+        A person with two names or two splits is left out: it could end up in two splits.
+        """
+        identities: dict[str, set[str]] = {}
+        splits: dict[str, set[str]] = {}
+        for _, path, identity, split in self._said:
+            person = self._person(path)
+            identities.setdefault(person, set()).update({identity} - {""})
+            splits.setdefault(person, set()).update({split} - {""})
+        sizes = Counter(map(self._person, self._above))
+        for path, facts in self._facts.items():
+            person = self._person(path)
+            names, parts = sorted(identities[person]), sorted(splits[person])
+            problem = None
+            if len(names) > 1 or len(parts) > 1:
+                detail = f"{posix(path)}: its rows give one person {' and '.join(names + parts)}"
+                problem = ("bad_row", detail)
+            unnamed = posix(person) if sizes[person] > 1 else ""
+            yield Picture(
+                posix(path),
+                path,
+                identity=names[0] if names else unnamed,
+                split=parts[0] if parts else "",
+                licence=self._licence[path],
+                facts={"pairs": facts},
+                problem=problem,
+            )
+
+    def _person(self, path: str) -> str:
+        while self._above[path] != path:
+            self._above[path] = self._above[self._above[path]]
+            path = self._above[path]
+        return path
 
 
 LAYOUT = Layout("pairs", TERMS, recognise, read)

@@ -25,7 +25,7 @@ from visagist.corpus.sources import (
 from visagist.corpus.sources.config import SourceConfig
 from visagist.corpus.sources.layout import Layout, Picture
 from visagist.corpus.sources.source import Source, SourceItem, printable
-from visagist.corpus.sources.walk import sorted_names
+from visagist.corpus.sources.walk import list_names
 from visagist.errors import DataError, InputError
 
 _MODULES = (
@@ -176,19 +176,20 @@ def open_sources(
     Sources without a given name take that of their folder; a second ``photos`` is ``photos-2``.
 
     Raises:
-        InputError: as :func:`open_source`, or two sources are given one name or are the same.
+        InputError: as :func:`open_source`, two sources have one name, or one lies in
+            another.
         DataError: nothing there.
     """
     opened: list[Source] = []
     names: set[str] = set()
-    given = set[tuple[Path, tuple[str, ...]]]()
+    places: list[Path] = []
     for spec in specs:
         config = _config(spec)
         root = Path(data or ".", config.path).absolute()  # workers may run elsewhere
-        place = (root.resolve(), config.folders)
-        if place in given:
-            raise InputError(f"{printable(str(root))} is given twice as a source")
-        given.add(place)
+        for place in (root.resolve() / below for below in config.folders or ("",)):
+            if any(place.is_relative_to(p) or p.is_relative_to(place) for p in places):
+                raise InputError(f"{printable(str(place))} is in two sources: give it once")
+            places.append(place)
         if config.name in names:
             raise InputError(f"two sources are named {config.name!r}: name one of them differently")
         name = config.name or _free_name(root, names)
@@ -215,6 +216,8 @@ def _free_name(root: Path, taken: set[str]) -> str:
 def _layout(name: str, root: Path) -> Layout:
     if not root.exists():
         raise DataError(f"{printable(str(root))} does not exist: check the path of the source")
+    if root.is_dir() and not list_names(root):
+        raise DataError(f"{printable(str(root))} is an empty folder")
     if name:
         if name not in LAYOUTS:
             raise InputError(_unknown_layout(name))
@@ -226,12 +229,9 @@ def recognise(root: Path) -> Layout:
     """The layout of a path by its files.
 
     Raises:
-        DataError: an empty folder.
         InputError: no layout fits, or more than one does; the message says what to write.
     """
     where = printable(str(root))
-    if root.is_dir() and not sorted_names(root):
-        raise DataError(f"{where} is an empty folder")
     found = {
         name: evidence
         for name, layout in LAYOUTS.items()

@@ -96,15 +96,20 @@ def _bad_link(path: str, real_root: str, above: tuple[str, ...]) -> str:
     return ""
 
 
-def sorted_names(folder: Path, *, folders_only: bool = False) -> list[str]:
-    """Names in a folder sorted by bytes, without hidden ones; none where it cannot be listed."""
+def list_names(folder: Path) -> list[str]:
+    """Names in a folder sorted by bytes, without hidden ones.
+
+    Raises:
+        DataError: it cannot be listed.
+    """
     try:
-        with os.scandir(folder) as entries:
-            names = [
-                e.name
-                for e in entries
-                if not e.name.startswith(".") and (e.is_dir() or not folders_only)
-            ]
-    except OSError:
-        return []
+        names = [name for name in os.listdir(folder) if not name.startswith(".")]  # noqa: PTH208
+    except OSError as error:
+        where = printable(str(folder))
+        raise DataError(f"{where} cannot be listed ({error.strerror})") from error
     return sorted(names, key=os.fsencode)
+
+
+def sorted_names(folder: Path) -> list[str]:
+    """As :func:`list_names`, and none where there is no folder: for recognising layouts."""
+    return list_names(folder) if folder.is_dir() else []
