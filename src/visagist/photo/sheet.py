@@ -26,33 +26,34 @@ def grid(
     captions: Sequence[str],
     *,
     columns: int,
-    cell: int,
+    cell: int | tuple[int, int],
 ) -> NDArray[np.uint8]:
-    """Pictures fitted into squares of ``cell`` pixels, each over its caption.
+    """Pictures fitted into cells of one size, each over its caption.
 
     Args:
         pictures: (H, W, 3) each; proportions are kept.
         captions: one a picture.
         columns: pictures in a row.
-        cell: side of the square in pixels.
+        cell: side of a square cell, or width and height, in pixels.
 
     Returns:
         (H, W, 3) sheet.
     """
-    text_height = max(16, cell // 12)
+    across, down = (cell, cell) if isinstance(cell, int) else cell
+    text_height = max(16, down // 12)
     font = ImageFont.load_default(size=int(text_height * 0.75))
     rows = -(-len(pictures) // columns)
-    width = columns * (cell + _GAP) + _GAP
-    height = rows * (cell + text_height + _GAP) + _GAP
+    width = columns * (across + _GAP) + _GAP
+    height = rows * (down + text_height + _GAP) + _GAP
     sheet = Image.new("RGB", (width, height), _PAPER)
     draw = ImageDraw.Draw(sheet)
     for index, (pixels, caption) in enumerate(zip(pictures, captions, strict=True)):
-        left = _GAP + index % columns * (cell + _GAP)
-        top = _GAP + index // columns * (cell + text_height + _GAP)
+        left = _GAP + index % columns * (across + _GAP)
+        top = _GAP + index // columns * (down + text_height + _GAP)
         picture = Image.fromarray(pixels)
-        scale = cell / max(picture.size)
+        scale = min(across / picture.width, down / picture.height)
         size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
         picture = picture.resize(size, Image.Resampling.LANCZOS)
-        sheet.paste(picture, (left + (cell - size[0]) // 2, top + (cell - size[1]) // 2))
-        draw.text((left + cell / 2, top + cell + 1), caption, _INK, font=font, anchor="ma")
+        sheet.paste(picture, (left + (across - size[0]) // 2, top + (down - size[1]) // 2))
+        draw.text((left + across / 2, top + down + 1), caption, _INK, font=font, anchor="ma")
     return np.asarray(sheet)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import typer
 
+from visagist.cli.corpus import show, stats
+
 __all__ = ["app"]
 
 app = typer.Typer(help="Make, look at and feed faces for training.", no_args_is_help=True)
@@ -12,3 +14,7 @@ app = typer.Typer(help="Make, look at and feed faces for training.", no_args_is_
 @app.callback()
 def _group() -> None:
     """Keeps the noun after the verb while there are few."""
+
+
+app.command("stats")(stats.stats)
+app.command("show")(show.show)
