@@ -17,13 +17,12 @@ from types import MappingProxyType
 from typing import Any
 
 from visagist.corpus.index import Record, read_records, read_table
-from visagist.corpus.sample import USES, Sample
+from visagist.corpus.sample import SPLITS, USES, Sample
 from visagist.corpus.shards import Place, decode_sample, read_members, read_picture
 from visagist.errors import DataError, InputError
 
 FORMAT = 1
 """Version of the layout on disk."""
-SPLITS = ("train", "validation", "test")
 SUMMARY, INDEX, REPORT, SHARDS = "corpus.json", "index.parquet", "report.jsonl", "shards"
 
 

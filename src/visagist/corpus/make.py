@@ -9,7 +9,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from visagist.corpus.duplicates import fingerprint
+from visagist.corpus.fingerprints import fingerprint
 from visagist.corpus.quality import measure
 from visagist.corpus.sample import LabelSource, Origin, Sample
 

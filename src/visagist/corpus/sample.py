@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 Kind = Literal["photo", "generated", "head", "blend"]
 LabelSource = Literal["given", "network", "exact"]
 
+SPLITS = ("train", "validation", "test")
 # What a picture may teach or test. A source allows some or all of them.
 USES = ("detection", "mesh", "parser", "makeup", "swap", "recognition", "generation")
 

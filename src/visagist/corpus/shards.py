@@ -32,15 +32,20 @@ Members = list[tuple[str, bytes]]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a sample's picture lies.
+    """Where the content of a member lies in a tar file.
 
     Attributes:
-        offset: of the picture's first byte in the tar file; its header is 512 bytes before.
-        length: of the picture in bytes.
+        offset: of its first byte.
+        length: in bytes.
     """
 
     offset: int
     length: int
+
+    @property
+    def start(self) -> int:
+        """Where the member's header begins."""
+        return self.offset - BLOCK
 
 
 def encode_sample(sample: Sample, *, picture: PictureFormat = "jpg", quality: int = 95) -> Members:
@@ -149,14 +154,20 @@ class TarWriter:
             fileobj=stream, mode="w", format=tarfile.USTAR_FORMAT
         )
 
-    def add(self, members: Sequence[tuple[str, bytes]]) -> Place:
-        """Write a sample; returns where its first member, the picture, lies."""
-        place = Place(self._tar.offset + BLOCK, len(members[0][1]))
+    @property
+    def offset(self) -> int:
+        """Where the next member's header will begin."""
+        return self._tar.offset
+
+    def add(self, members: Sequence[tuple[str, bytes]]) -> list[Place]:
+        """Write a sample; returns where each member lies."""
+        places = []
         for name, data in members:
+            places.append(Place(self._tar.offset + BLOCK, len(data)))
             header = tarfile.TarInfo(name)
             header.size, header.mode = len(data), 0o644
             self._tar.addfile(header, io.BytesIO(data))
-        return place
+        return places
 
     def close(self) -> None:
         """Write the end of the archive; the stream stays open."""

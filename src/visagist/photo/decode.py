@@ -26,7 +26,7 @@ from visagist.photo.limits import Limits
 from visagist.photo.modes import Plain, to_plain
 from visagist.photo.profiles import Profile, ProfileError, srgb_profile_bytes
 
-__all__ = ["Decoded", "decode"]
+__all__ = ["Decoded", "decode", "picture_size"]
 
 Bytes = NDArray[np.uint8]
 
@@ -113,6 +113,21 @@ def decode(data: bytes, limits: Limits, *, max_side: int | None = None) -> Decod
     with _typed_errors(), Image.open(io.BytesIO(data), formats=[entry.pillow]) as image:
         check_size(*image.size, limits)
         return _decode_opened(image, data, entry, limits, max_side)
+
+
+def picture_size(data: bytes, limits: Limits) -> tuple[int, int]:
+    """Width and height as the file stores them (not turned upright), without decoding a pixel.
+
+    Raises:
+        PhotoError: as for :func:`decode`.
+    """
+    entry = sniff(data)
+    check_header(data, entry, limits)
+    if entry.name == "HEIC":
+        load_heic()
+    with _typed_errors(), Image.open(io.BytesIO(data), formats=[entry.pillow]) as image:
+        check_size(*image.size, limits)
+        return image.size
 
 
 @contextmanager
