@@ -1,0 +1,1 @@
+"""New people from old: blends in mesh space, and second pictures of them."""
