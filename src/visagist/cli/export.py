@@ -33,3 +33,12 @@ def export_mesh(run: Run, output: Output, as_json: Json = False) -> None:
         from visagist.deploy.export import export_mesh as export
 
     print_report(export(run, output), as_json=as_json)
+
+
+@app.command("parser")
+def export_parser(run: Run, output: Output, as_json: Json = False) -> None:
+    """Export the parser, compared with torch on fixed inputs."""
+    with needs_extra("train"):
+        from visagist.deploy.export import export_parser as export
+
+    print_report(export(run, output), as_json=as_json)

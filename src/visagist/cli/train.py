@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from visagist.cli.output import needs_extra
+from visagist.cli.output import needs_extra, progress_bar
 
 __all__ = ["app"]
 
@@ -52,6 +52,34 @@ def train_mesh(recipe: Recipe, data: Data, output: Output, resume: Resume = Fals
         from visagist.face.mesh.training import train
 
     print(train(recipe, data=data, output=output, resume=resume, progress=_print_step))
+
+
+@app.command("parser")
+def train_parser(
+    recipe: Recipe,
+    data: Data,
+    output: Output,
+    heads: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Corpus of rendered heads; see visagist corpus heads."),
+    ] = None,
+    resume: Resume = False,
+) -> None:
+    """Train the parser on photos, covered photos and rendered heads."""
+    with needs_extra("train"), needs_extra("corpus"):
+        from visagist.face.parser.training import train
+
+    with progress_bar("build the set", None) as building:
+        run = train(
+            recipe,
+            data=data,
+            heads=heads,
+            output=output,
+            resume=resume,
+            building=building,
+            progress=_print_step,
+        )
+    print(run)
 
 
 def _print_step(step: int, numbers: Mapping[str, float]) -> None:

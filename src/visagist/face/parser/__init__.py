@@ -1,1 +1,1 @@
-"""The parser: which part of a portrait each pixel belongs to."""
+"""The parser, which says what part of a portrait each pixel is: training, evaluation and use."""
