@@ -59,7 +59,8 @@ class Layout:
         name: as in ``LAYOUT:PATH``.
         terms: where the set is had and under which terms.
         recognise: the evidence that a path has this layout ("folder img_align_celeba"), or "".
-        read: (root, folders) -> pictures, lazily and in a fixed order; ``folders`` empty for all.
+        read: (root, folders) -> pictures, lazily, in a fixed order and with unique names;
+            ``folders`` is empty for all.
         people: first part of identities, for sets whose people are the same in several layouts;
             empty for the name of the source.
     """

@@ -31,7 +31,7 @@ TERMS = Terms(
     identity="The folder: the person's name, unique in the set.",
     provenance="None a picture.",
 )
-_PICTURE = re.compile(r"(.+)_\d{4}\.(?:jpg|png|ppm|pgm)", re.IGNORECASE)
+_PICTURE = re.compile(r"(.+)_\d{4}\.(?:jpg|png)", re.IGNORECASE)
 _FEW = 5
 _PAIR_WORDS = {3: (0,), 4: (0, 2)}  # NAME a b: two of one person; NAME a OTHER b: two people
 

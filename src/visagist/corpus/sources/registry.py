@@ -78,13 +78,9 @@ class OpenedSource:
         Raises:
             DataError: no picture, or a file that the layout cannot do without is missing.
         """
-        seen: set[str] = set()
         empty = True
         for picture in self.reader.read(self.root, self.config.folders):
             item = self._item(picture)
-            if item.name in seen:
-                item = self._renamed(item, seen)
-            seen.add(item.name)
             empty = empty and item.problem is not None and item.problem[0] == "metadata"
             yield item
         if empty:
@@ -129,15 +125,6 @@ class OpenedSource:
         """A recipe may go beyond a set's terms, but never beyond what a picture itself says."""
         allowed = self.reader.terms.uses if self.config.uses is None else self.config.uses
         return allowed if picture.uses is None else tuple(u for u in allowed if u in picture.uses)
-
-    def _renamed(self, item: SourceItem, seen: set[str]) -> SourceItem:
-        """A second picture of one name, which only archives and lists can have, is left out."""
-        number = 2
-        while f"{item.name}#{number}" in seen:
-            number += 1
-        return item.renamed(f"{item.name}#{number}").left_out(
-            "duplicate_name", f"{item.name} is there more than once; the first one counts"
-        )
 
 
 def parse_spec(spec: str) -> SourceConfig:

@@ -134,10 +134,6 @@ class SourceItem:
         """The same item with a problem: it will cost one line of the report."""
         return replace(self, problem=(reason, detail))
 
-    def renamed(self, name: str) -> SourceItem:
-        """The same item under another name."""
-        return replace(self, origin=replace(self.origin, item=name))
-
 
 class Source(Protocol):
     """A set of pictures on disk, opened; see :func:`visagist.corpus.sources.open_source`."""

@@ -9,7 +9,8 @@ The members of one sample share the key, the name up to its first dot, and lie n
     KEY.mesh.npy        optional: (478, 3) mesh in pixels of the picture
 
 The path is one .tar or a folder of them. A shard that breaks off gives what lies before the break
-and one line of the report; a compressed one cannot be read in place and is left out.
+and one line of the report, and so does the sample at the break, whose metadata may be lost with its
+terms. A compressed shard cannot be read in place and is left out.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -118,12 +120,14 @@ def _read_shard(file: Path, path: str, name: str) -> Iterator[Picture]:
         yield Picture(name, path, problem=("unreadable", detail))
         return
     sample: _Sample | None = None
+    names: Counter[str] = Counter()
     broken = ""
     try:
         with file.open("rb") as stream, tarfile.open(fileobj=stream, mode="r:") as tar:
             size = file.stat().st_size
             while (member := tar.next()) is not None:
-                tar.members = []  # type: ignore[attr-defined]  # a shard has thousands, and each would be kept
+                # or each of thousands would be kept; typeshed does not know the list
+                tar.members = []  # type: ignore[attr-defined]
                 if not member.isreg():
                     continue
                 if member.offset_data + member.size > size:
@@ -132,14 +136,17 @@ def _read_shard(file: Path, path: str, name: str) -> Iterator[Picture]:
                 key, _, extension = _split(member.name)
                 if sample is None or key != sample.key:
                     if sample is not None:
-                        yield from _finished(sample, name)
+                        yield from _finished(sample, name, names)
                     sample = _Sample(key)
                 _add(sample, member, extension, stream, path=path, shard=name, file=file)
             broken = broken or _ending(stream, tar.offset, size)
     except (tarfile.TarError, OSError, ValueError, UnicodeError) as error:
         broken = f"cannot be read to its end ({error})"
     if sample is not None:
-        yield from _finished(sample, name)
+        if broken and not sample.about:
+            detail = f"{name} breaks off, and {printable(sample.key)}.json may lie behind the break"
+            sample.problem = sample.problem or ("unreadable", detail)
+        yield from _finished(sample, name, names)
     if broken:
         yield Picture(f"{name}#end", path, problem=("unreadable", f"{name} {broken}"))
 
@@ -147,13 +154,15 @@ def _read_shard(file: Path, path: str, name: str) -> Iterator[Picture]:
 def _ending(stream: io.BufferedIOBase, offset: int, size: int) -> str:
     """What is wrong at the place where the list of members stopped.
 
-    tarfile ends the list quietly at a damaged header; only a block of zeros, or nothing at all,
-    is a proper end.
+    tarfile ends the list quietly at a damaged header and where the file is cut between two
+    members; only a block of zeros is a proper end.
     """
     stream.seek(offset)
     rest = stream.read(tarfile.BLOCKSIZE)
-    if rest in (b"", _END):
+    if rest == _END:
         return ""
+    if len(rest) < tarfile.BLOCKSIZE:
+        return "has no end mark: it was cut off"
     return f"has a damaged header at byte {offset} of {size}; what lies behind it is lost"
 
 
@@ -206,8 +215,11 @@ def _take(sample: _Sample, extension: str, text: str) -> None:
         sample.about = {**about, **origin} if isinstance(origin, dict) else about
 
 
-def _finished(sample: _Sample, shard: str) -> Iterator[Picture]:
-    """The pictures of a sample; one whose metadata is broken could be used against its terms."""
+def _finished(sample: _Sample, shard: str, names: Counter[str]) -> Iterator[Picture]:
+    """The pictures of a sample; one whose metadata is broken could be used against its terms.
+
+    ``names`` counts those of the shard so far: a second picture of one name is left out.
+    """
     about, problem = sample.about, sample.problem
     split = _word(about, "split")
     if split and split not in SPLITS:
@@ -216,8 +228,12 @@ def _finished(sample: _Sample, shard: str) -> Iterator[Picture]:
     listed = about.get("uses")
     uses = tuple(u for u in USES if u in listed) if isinstance(listed, list) else None
     for picture in sample.pictures:
+        names[picture.name] += 1
+        again = names[picture.name]
+        twice = ("duplicate_name", f"{picture.name} comes again; the first one counts")
         yield replace(
             picture,
+            name=picture.name if again == 1 else f"{picture.name}#{again}",
             identity=_word(about, "identity"),
             licence=_word(about, "licence") or _word(about, "license"),
             generator=_word(about, "generator"),
@@ -225,7 +241,7 @@ def _finished(sample: _Sample, shard: str) -> Iterator[Picture]:
             uses=uses,
             given=sample.mesh,
             facts=sample.facts,
-            problem=problem,
+            problem=problem if again == 1 else twice,
         )
 
 
