@@ -1,0 +1,280 @@
+"""One face from two or three: shapes are averaged in three dimensions, textures band by band.
+
+The host keeps its hair, its background and most of its light. Every other parent is warped to the
+new shape, brought to the host's skin tone, and enters as a difference from the host in three bands
+of scale, each through a mask whose softness suits the band (Burt & Adelson 1983), so that there is
+no seam. Coarse and middle bands are averaged; the finest, which an average would turn to wax, comes
+from one parent. Eyes, brows and mouth come from one parent each, because two pairs of catch lights,
+two brow lines or two rows of teeth cannot be averaged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from visagist.corpus.blends.warp import extended, field, sample, triangle_map
+from visagist.errors import InputError
+from visagist.face.regions import Regions, face_scale, outline, region_masks
+from visagist.face.topology import (
+    FACE_OVAL,
+    LEFT_EYE,
+    LEFT_IRIS,
+    N_SKIN_POINTS,
+    RIGHT_EYE,
+    RIGHT_IRIS,
+)
+
+Floats = NDArray[np.float32]
+
+# Standard deviations, in pixels of the 256x256 canonical crop, that part the bands.
+_COARSE, _FINE = 16.0, 1.6
+# The coarse band is mostly light; the host's neck and ears keep theirs.
+_COARSE_SHARE = 0.5
+# Averaging n unlike textures lowers their contrast by sqrt(sum of squared weights); part of it is
+# given back.
+_CONTRAST = 0.4
+_EYES = ((RIGHT_EYE, (468, *RIGHT_IRIS)), (LEFT_EYE, (473, *LEFT_IRIS)))
+
+
+@dataclass(frozen=True, slots=True)
+class Mixture:
+    """What each parent gives. Positions count the parents from 0.
+
+    Attributes:
+        shape: weight of each parent's shape; sums to 1.
+        texture: weight of each parent's skin; sums to 1.
+        host: gives hair, background and light.
+        detail: gives pores and wrinkles.
+        eyes: gives the openings of the eyes.
+        brows: gives the brows.
+        mouth: gives lips, teeth and what is between them.
+    """
+
+    shape: tuple[float, ...]
+    texture: tuple[float, ...]
+    host: int = 0
+    detail: int = 0
+    eyes: int = 0
+    brows: int = 0
+    mouth: int = 0
+
+
+def mix_meshes(
+    meshes: Sequence[NDArray[np.floating]], weights: Sequence[float], host: int = 0
+) -> Floats:
+    """The weighted mean of meshes, each first turned and scaled to the host's pose.
+
+    Args:
+        meshes: (478, 3) each.
+        weights: one a mesh; they sum to 1.
+        host: which mesh keeps its pose.
+
+    Returns:
+        (478, 3) in the host's pixels.
+
+    Raises:
+        InputError: the weights do not fit the meshes or do not sum to 1.
+    """
+    if len(meshes) != len(weights) or abs(sum(weights) - 1) > 1e-6:
+        raise InputError(f"{len(meshes)} meshes need as many weights that sum to 1, got {weights}")
+    total = np.zeros((len(meshes[host]), 3))
+    for k, (mesh, weight) in enumerate(zip(meshes, weights, strict=True)):
+        total += weight * (mesh if k == host else posed_like(mesh, meshes[host]))
+    return total.astype(np.float32)
+
+
+def posed_like(
+    mesh: NDArray[np.floating], like: NDArray[np.floating]
+) -> NDArray[np.float64]:
+    """A mesh turned, scaled and moved onto another (Umeyama 1991, three dimensions).
+
+    Args:
+        mesh: (478, 3).
+        like: (478, 3); the skin points of both are fitted.
+    """
+    source = np.asarray(mesh[:N_SKIN_POINTS], np.float64)
+    target = np.asarray(like[:N_SKIN_POINTS], np.float64)
+    p, q = source - source.mean(0), target - target.mean(0)
+    u, s, vt = np.linalg.svd(q.T @ p)
+    sign = np.array([1.0, 1.0, np.sign(np.linalg.det(u @ vt)) or 1.0])
+    scale = (s * sign).sum() / (p**2).sum()
+    turn = scale * (u * sign) @ vt
+    return (np.asarray(mesh, np.float64) - source.mean(0)) @ turn.T + target.mean(0)
+
+
+def blend(
+    images: Sequence[NDArray[np.uint8]], meshes: Sequence[NDArray[np.floating]], mixture: Mixture
+) -> tuple[NDArray[np.uint8], Floats]:
+    """A new face.
+
+    Args:
+        images: (S, S, 3) aligned crops of one size and zoom.
+        meshes: (478, 3) of each, in crop pixels.
+        mixture: what each gives.
+
+    Returns:
+        Its picture (S, S, 3) and its mesh (478, 3).
+
+    Raises:
+        InputError: crops of several sizes, or weights that do not fit.
+    """
+    size = images[mixture.host].shape[0]
+    if any(image.shape != (size, size, 3) for image in images):
+        raise InputError("the parents of a blend need crops of one size")
+    if len(mixture.texture) != len(images) or abs(sum(mixture.texture) - 1) > 1e-6:
+        raise InputError(f"{len(images)} parents need as many texture weights that sum to 1")
+    target = mix_meshes(meshes, mixture.shape, mixture.host)
+    warped = _warped(images, meshes, target)
+    masks = region_masks(target, size)
+    target = _with_irises(target, meshes[mixture.eyes])
+    host = warped[mixture.host]
+    unit = face_scale(target)
+    trust = [skin_trust(image, masks, unit) for image in warped]
+    oval = outline(target, FACE_OVAL, size, size)
+    inside = [_inner(oval, softness * unit) for softness in (22.0, 9.0, 4.0)]
+    total = np.zeros_like(host)
+    for k, image in enumerate(warped):
+        if k == mixture.host:
+            continue
+        share = trust[k] * trust[mixture.host]
+        change = toned(image, host, masks.skin * share) - host
+        for band, part in enumerate(_bands(change, share * oval, unit)):
+            total += part * (inside[band] * _weight(mixture, k, band, masks, unit))[..., None]
+    return np.clip(np.rint(host + total), 0, 255).astype(np.uint8), target
+
+
+def _warped(
+    images: Sequence[NDArray[np.uint8]], meshes: Sequence[NDArray[np.floating]], target: Floats
+) -> list[Floats]:
+    size = images[0].shape[0]
+    result = []
+    for image, mesh in zip(images, meshes, strict=True):
+        source, goal = extended(mesh, target, size)
+        shown = triangle_map(goal, target[:, 2], size)
+        result.append(sample(image, field(source, goal, shown)).astype(np.float32))
+    return result
+
+
+def _with_irises(target: Floats, mesh: NDArray[np.floating]) -> Floats:
+    """The irises follow the lids of the parent that gave the eyes, as its pixels do."""
+    result = target.copy()
+    for lids, iris in _EYES:
+        source = np.c_[mesh[list(lids)], np.ones(len(lids))]
+        affine = np.linalg.lstsq(source[:, [0, 1, 3]], target[list(lids)], rcond=None)[0]
+        result[list(iris)] = np.c_[mesh[list(iris), :2], np.ones(len(iris))] @ affine
+    return result
+
+
+def skin_trust(image: Floats, masks: Regions, unit: float) -> Floats:
+    """How sure each pixel shows this person's skin, (S, S) 0..1: low on hair, glasses and hands.
+
+    Skin is what has the colour of the middle of the face in CIELAB; eyes, brows, lips and nostrils
+    are as sure as the skin around them.
+
+    Args:
+        image: (S, S, 3) float32 RGB 0..255.
+        masks: of the face in it.
+        unit: size of the face, 1 in the canonical crop.
+    """
+    lab = cv2.cvtColor(np.clip(image, 0, 255) * np.float32(1 / 255), cv2.COLOR_RGB2LAB)
+    skin = masks.skin > 0.9
+    if skin.sum() < 16:
+        return np.zeros(image.shape[:2], np.float32)
+    rows, columns = np.nonzero(skin)
+    middle = (np.abs(rows - rows.mean()) < 0.55 * np.ptp(rows) / 2) & (
+        np.abs(columns - columns.mean()) < 0.7 * np.ptp(columns) / 2
+    )
+    colours = lab[rows[middle], columns[middle]]
+    centre = np.median(colours, axis=0)
+    spread = np.maximum(1.4826 * np.median(np.abs(colours - centre), axis=0), (10.0, 4.0, 4.5))
+    distance = (((lab - centre) / spread.astype(np.float32)) ** 2).sum(-1)
+    near = 1 - np.clip((distance - 8.0) * np.float32(1 / 10.0), 0, 1)
+    weight = (masks.skin > 0.5).astype(np.float32)
+    sigma = 2.0 * unit
+    around = _blur(near * weight, sigma) / (_blur(weight, sigma) + np.float32(1e-3))
+    # what is surely covered also covers its edge
+    return np.asarray(np.clip(around * 1.6 - 0.6, 0, 1), np.float32)
+
+
+def toned(image: Floats, like: Floats, weight: Floats) -> Floats:
+    """A picture whose skin has the mean and the spread of another's, in CIELAB.
+
+    Args:
+        image: (S, S, 3) float32 RGB 0..255.
+        like: the other, laid over it.
+        weight: (S, S) where both show skin.
+    """
+    one, other = (
+        cv2.cvtColor(np.clip(p, 0, 255) * np.float32(1 / 255), cv2.COLOR_RGB2LAB)
+        for p in (image, like)
+    )
+    total = float(weight.sum())
+    if total < 16:
+        return image
+    w = weight[..., None] / total
+    mean, goal = (one * w).sum((0, 1)), (other * w).sum((0, 1))
+    spread = np.sqrt(((one - mean) ** 2 * w).sum((0, 1)))
+    wanted = np.sqrt(((other - goal) ** 2 * w).sum((0, 1)))
+    gain = np.clip(wanted / np.maximum(spread, 1e-3), 0.7, 1.4).astype(np.float32)
+    matched = (one - mean) * gain + goal
+    return np.asarray(cv2.cvtColor(matched.astype(np.float32), cv2.COLOR_LAB2RGB) * 255)
+
+
+def _bands(change: Floats, weight: Floats, unit: float) -> tuple[Floats, Floats, Floats]:
+    """Coarse, middle and fine part of a difference that counts only where ``weight`` is."""
+    masked = change * weight[..., None]
+    coarse = _blur(masked, _COARSE * unit) / (_blur(weight, _COARSE * unit) + 0.05)[..., None]
+    middle = _blur(masked, _FINE * unit) / (_blur(weight, _FINE * unit) + 0.05)[..., None]
+    # middle and fine bands end where the trust ends; the coarse one is light and runs on
+    cover = weight[..., None]
+    return coarse, (middle - coarse) * cover, (change - middle) * cover
+
+
+def _weight(mixture: Mixture, k: int, band: int, masks: Regions, unit: float) -> Floats:
+    """(S, S) share of parent k in a band."""
+    if band == 0:
+        return np.float32(_COARSE_SHARE * mixture.texture[k]) * np.ones_like(masks.skin)
+    contrast = float(np.sqrt(np.square(mixture.texture).sum())) ** -_CONTRAST
+    base = mixture.texture[k] * contrast if band == 1 else float(k == mixture.detail)
+    weight = np.full_like(masks.skin, base)
+    regions = (
+        (masks.brows, mixture.brows, 4.0),
+        (np.maximum(masks.lips, masks.mouth), mixture.mouth, 3.5),
+        (masks.eyes, mixture.eyes, 3.5),
+    )
+    for mask, parent, margin in regions:
+        wide = _grown(mask, margin * unit)
+        weight += wide * (float(k == parent) - weight)
+    return weight
+
+
+def _grown(mask: Floats, margin: float) -> Floats:
+    """A mask that reaches ``margin`` pixels further and ends softly."""
+    side = 2 * max(1, round(margin)) + 1
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    return _blur(np.asarray(cv2.dilate(mask, kernel), np.float32), margin / 2)
+
+
+def _inner(oval: Floats, softness: float) -> Floats:
+    """0 at the oval's edge, 1 further than ``softness`` pixels inside."""
+    soft = _blur(oval, softness / 2)
+    t = np.clip((soft - np.float32(0.5)) * np.float32(2.1), 0, 1) * oval
+    return t * t * (3 - 2 * t)
+
+
+def _blur(image: Floats, sigma: float) -> Floats:
+    """Gaussian blur; wide ones on a reduced picture, where they cost little."""
+    factor = int(sigma / 2)
+    if factor < 2:
+        return np.asarray(cv2.GaussianBlur(image, (0, 0), max(sigma, 0.1)), np.float32)
+    height, width = image.shape[:2]
+    small = cv2.resize(
+        image, (-(-width // factor), -(-height // factor)), interpolation=cv2.INTER_AREA
+    )
+    small = cv2.GaussianBlur(small, (0, 0), sigma / factor)
+    return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
