@@ -16,6 +16,7 @@ import logging
 import os
 import pickle
 import platform
+import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
@@ -34,7 +35,9 @@ from visagist.errors import DataError, InputError
 
 __all__ = ["Ray"]
 
-_IN_FLIGHT = 2  # chunks per worker: one running, one waiting beside it
+# Chunks on their way to a worker. A second one would wait there and count as killed with the first.
+_IN_FLIGHT = 1
+_CONNECT_SECONDS = 10.0
 _MAX_BLOCKS = 4096  # each block costs the driver some bookkeeping
 _OBJECT_STORE = (
     100 * 2**20
@@ -110,8 +113,9 @@ class Ray:
                     logging_level=logging.ERROR,
                 )
             else:
+                _knock(self._address)
                 ray.init(address=self._address, log_to_driver=False, logging_level=logging.ERROR)
-        except (ConnectionError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError) as error:
             where = "this machine" if self._address is None else self._address
             raise DataError(f"Ray does not run at {where}: {_first_line(error)}") from error
         self._ours = True
@@ -256,6 +260,17 @@ def _quiet_and_tolerant() -> Iterator[None]:
         context.enable_progress_bars, context.max_errored_blocks = before
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
+
+
+def _knock(address: str) -> None:
+    """See that somebody listens at HOST:PORT, for Ray itself waits minutes for nobody.
+
+    Raises:
+        OSError: nobody does.
+    """
+    host, colon, port = address.rpartition(":")
+    if colon:
+        socket.create_connection((host.strip("[]"), int(port)), _CONNECT_SECONDS).close()
 
 
 def _version() -> str:
