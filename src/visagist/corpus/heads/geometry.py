@@ -23,6 +23,7 @@ from visagist.corpus.heads.assets import (
     draw_list,
     normals,
 )
+from visagist.corpus.heads.correspondence import mesh_points
 from visagist.corpus.heads.expression import Expression
 from visagist.corpus.heads.loops import lip_triangles, mouth_triangles
 from visagist.corpus.heads.shape import HeadShape
@@ -140,7 +141,8 @@ def build_head(spec: HeadSpec, assets: HeadAssets | None = None) -> HeadGeometry
     surfaces = [_skin(vertices, spec, assets)]
     if assets is not None:
         surfaces += _proxies(vertices, centres, spec, assets)
-    return HeadGeometry(tuple(surfaces), truth_points(vertices), centres, radius)
+    points = mesh_points(vertices, centres, radius, gaze_matrix(spec.expression.gaze))
+    return HeadGeometry(tuple(surfaces), points, centres, radius)
 
 
 def _centre(sphere: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -228,8 +230,3 @@ def _surface(  # noqa: PLR0917 - every field of a surface
         texture,
         alpha,
     )
-
-
-def truth_points(vertices: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The (478, 3) mesh points on the base mesh's vertices."""
-    return np.zeros((478, 3), np.float32)

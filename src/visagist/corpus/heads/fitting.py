@@ -1,0 +1,324 @@
+"""Makes ``correspondence.npz``: where each of the 478-point mesh's skin points lies on the base mesh.
+
+Evidence comes from pictures: tens of people are rendered from several sides, the mesh network is
+run on them, and each of its points is followed back to the surface, from all the sides that see
+it. The mean over people and sides, made symmetric, is the point; single errors of the network and
+the shapes of single people average out. Lips and lids do not rest on this: their points are laid on
+the base mesh's own loops, so that a closed eye's lids coincide and the lips' points keep to the
+edge of the red and of the opening whatever the face does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visagist.corpus.heads.assets import BaseMesh
+from visagist.corpus.heads.correspondence import Correspondence
+from visagist.corpus.heads.loops import (
+    LID_EDGE,
+    LIP_INNER,
+    LIP_OUTER,
+    lid_rings,
+    lip_rings,
+    lip_triangles,
+    mouth_triangles,
+    ordered,
+    quads,
+)
+from visagist.face.topology import N_SKIN_POINTS, canonical_points, mirror_index
+
+Floats = NDArray[np.float64]
+# The lips' four rings of points, outside to inside, each from the right corner along the upper and
+# along the lower lip; the corners are shared.
+LIPS_UPPER = (
+    (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291),
+    (76, 184, 74, 73, 72, 11, 302, 303, 304, 408, 306),
+    (62, 183, 42, 41, 38, 12, 268, 271, 272, 407, 292),
+    (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308),
+)
+LIPS_LOWER = (
+    (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291),
+    (76, 77, 90, 180, 85, 16, 315, 404, 320, 307, 306),
+    (62, 96, 89, 179, 86, 15, 316, 403, 319, 325, 292),
+    (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308),
+)
+# The right eye's lid edges from the outer to the inner corner; the left eye's are mirrored.
+LID_UPPER = (33, 246, 161, 160, 159, 158, 157, 173, 133)
+LID_LOWER = (33, 7, 163, 144, 145, 153, 154, 155, 133)
+# The canonical face's crop pixels per decimetre: its eyes' outer corners are as far apart as the
+# base mesh's.
+_PIXELS = 115.5
+# Sides from which a point is seen at less than this cosine say nothing about it.
+_GRAZING = 0.35
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """What the mesh network said about one picture.
+
+    Attributes:
+        rest: (468, 3) where each point falls on the base mesh at rest; NaN where it missed.
+        facing: (468,) cosine between the surface there and the direction to the camera.
+        view: (3,) unit vector from the head to the camera.
+    """
+
+    rest: Floats
+    facing: Floats
+    view: Floats
+
+    def mirrored(self) -> Sighting:
+        """The same with left and right exchanged."""
+        swap, flip = mirror_index()[:N_SKIN_POINTS], np.array([-1.0, 1.0, 1.0])
+        return Sighting(self.rest[swap] * flip, self.facing[swap], self.view * flip)
+
+
+def fit(base: BaseMesh, sightings: Sequence[Sighting]) -> Correspondence:
+    """Fix every point on the base mesh.
+
+    Args:
+        base: the base mesh.
+        sightings: from many people and sides.
+    """
+    surface = _Surface(base)
+    points = _averaged(surface, [*sightings, *(one.mirrored() for one in sightings)])
+    corners = np.zeros((N_SKIN_POINTS, 3), np.int32)
+    weights = np.zeros((N_SKIN_POINTS, 3))
+    for k in range(N_SKIN_POINTS):
+        corners[k], weights[k] = surface.closest(points[k], surface.candidates(k))
+    for k, (corner, weight) in {**_lips(base, surface), **_lids(base)}.items():
+        corners[k], weights[k] = corner, weight
+    _mirror(base, corners, weights)
+    return Correspondence(corners, weights.astype(np.float32))
+
+
+class _Surface:
+    """The base mesh at rest, as triangles to fall on."""
+
+    def __init__(self, base: BaseMesh) -> None:
+        body = base.triangles_of("body")
+        lips, mouth = lip_triangles(base), mouth_triangles(base)
+        sockets = np.zeros(len(base.vertices), bool)
+        for side in (1, -1):
+            sockets[np.concatenate(lid_rings(base, side)[:LID_EDGE])] = True
+        triangles = base.mesh.triangles
+        head = base.vertices[triangles][..., 1].min(1) > 5.5
+        outside = body & head & ~mouth & ~sockets[triangles].any(1)
+        self.vertices = base.vertices.astype(np.float64)
+        self.skin = triangles[outside & ~lips]
+        self.lips = triangles[lips]
+        a, b, c = (self.vertices[self.skin[:, k]] for k in range(3))
+        self._normals = np.cross(b - a, c - a)
+        self._normals /= np.linalg.norm(self._normals, axis=1, keepdims=True)
+        self._centres = (a + b + c) / 3
+
+    def candidates(self, k: int, lip: NDArray[np.int32] | None = None) -> NDArray[np.int32]:
+        """The triangles of the skin, or those given, that point ``k`` may lie on.
+
+        A point that is its own mirror image lies on an edge of the middle, written as a triangle
+        with one corner twice.
+        """
+        triangles = self.skin if lip is None else lip
+        if mirror_index()[k] != k:
+            return triangles
+        edges = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
+        middle = edges[(np.abs(self.vertices[edges, 0]) < 1e-4).all(1)]
+        return np.column_stack([middle, middle[:, 1]])
+
+    def normal(self, point: Floats) -> Floats:
+        """Unit normal of the skin about a point near it."""
+        away = np.linalg.norm(self._centres - point, axis=1)
+        # the nearest triangles count whatever their distance
+        share = np.exp(-((away - away.min()) ** 2) / (2 * 0.06**2))
+        mean = share @ self._normals
+        return np.asarray(mean / np.linalg.norm(mean))
+
+    def closest(self, point: Floats, triangles: NDArray[np.int32]) -> tuple[Floats, Floats]:
+        """The triangle's corners and weights of the nearest point of some triangles."""
+        weights = closest_weights(point, self.vertices[triangles])
+        found = np.einsum("tk,tkx->tx", weights, self.vertices[triangles])
+        best = int(np.argmin(((found - point) ** 2).sum(1)))
+        return triangles[best].astype(np.float64), weights[best]
+
+
+def closest_weights(point: Floats, triangles: Floats) -> Floats:
+    """Barycentric weights of the point of each of (T, 3, 3) triangles that is nearest to a point.
+
+    The nearest point of the plane where that lies inside, else the nearest of the three edges.
+    """
+    a, b, c = triangles[:, 0], triangles[:, 1], triangles[:, 2]
+    u, v, w = b - a, c - a, point - a
+    uu, uv, vv = ((x * y).sum(1) for x, y in ((u, u), (u, v), (v, v)))
+    wu, wv = (w * u).sum(1), (w * v).sum(1)
+    area = np.maximum(uu * vv - uv * uv, 1e-18)
+    s, t = (vv * wu - uv * wv) / area, (uu * wv - uv * wu) / area
+    inner = np.column_stack([1 - s - t, s, t])
+    candidates, distances = [], []
+    for first, second in ((0, 1), (1, 2), (2, 0)):
+        edge = triangles[:, second] - triangles[:, first]
+        along = ((point - triangles[:, first]) * edge).sum(1)
+        along = np.clip(along / np.maximum((edge * edge).sum(1), 1e-18), 0, 1)
+        weights = np.zeros_like(inner)
+        weights[:, first], weights[:, second] = 1 - along, along
+        candidates.append(weights)
+        found = np.einsum("tk,tkx->tx", weights, triangles)
+        distances.append(((found - point) ** 2).sum(1))
+    nearest = np.argmin(distances, axis=0)
+    edges = np.stack(candidates)[nearest, np.arange(len(triangles))]
+    return np.where((inner >= 0).all(1)[:, None], inner, edges)
+
+
+def _averaged(surface: _Surface, sightings: Sequence[Sighting]) -> Floats:
+    """(468, 3) mean position of each point at rest over the sides that see it."""
+    rest = np.stack([one.rest for one in sightings])
+    facing = np.stack([one.facing for one in sightings])
+    views = np.stack([one.view for one in sightings])
+    hit = np.isfinite(rest[..., 0])
+    points = canonical_in_model(surface.vertices)
+    for _ in range(4):  # which sides see a point depends on where it is
+        for k in range(N_SKIN_POINTS):
+            seen = np.clip(views @ surface.normal(points[k]) - _GRAZING, 0, None) ** 2
+            share = np.where(hit[:, k], seen * np.clip(facing[:, k] - 0.15, 0, None), 0)
+            if np.count_nonzero(share) < 10:  # under the chin: only grazing views
+                share = np.where(hit[:, k], np.clip(facing[:, k] - 0.05, 0, None), 0)
+            used = share > 0
+            points[k] = _median(rest[used, k], share[used], points[k])
+    return points
+
+
+def _median(points: Floats, shares: Floats, start: Floats) -> Floats:
+    """Weighted spatial median by Weiszfeld's iteration; ``start`` where there are no points."""
+    if not len(points):
+        return start
+    centre = np.average(points, axis=0, weights=shares)
+    for _ in range(15):
+        pull = shares / np.maximum(np.linalg.norm(points - centre, axis=1), 0.03)
+        centre = (points * pull[:, None]).sum(0) / pull.sum()
+    return np.asarray(centre)
+
+
+def canonical_in_model(vertices: Floats) -> Floats:
+    """(468, 3) the canonical face in model space, its eyes' outer corners on the base mesh's."""
+    canonical = canonical_points()[:N_SKIN_POINTS].astype(np.float64)
+    corners = canonical[[33, 263]].mean(0)
+    # The lids' outer corners of the base mesh, between the eyeballs' helpers.
+    eyes = vertices[14598:14742]
+    origin = np.array([0.0, eyes[:, 1].mean() - 0.006, eyes[:, 2].max() - 0.05])
+    away = (canonical - corners) / _PIXELS
+    return np.asarray(origin + away * np.array([1.0, -1.0, -1.0]))
+
+
+_Place = tuple[NDArray[np.int32], Floats]
+
+
+def _lips(base: BaseMesh, surface: _Surface) -> dict[int, _Place]:
+    """The lips' four rings of points on the loops of the lips."""
+    loops = lip_rings(base)
+    polygons = quads(base)
+    found: dict[int, _Place] = {}
+    for lip, upper in ((LIPS_UPPER, True), (LIPS_LOWER, False)):
+        for ring, loop in ((lip[0], LIP_OUTER), (lip[3], LIP_INNER)):
+            way = _half(base, ordered(polygons, loops[loop]), upper=upper)
+            found.update(zip(ring, _along(base, way, ring), strict=True))
+        side = _half(base, ordered(polygons, loops[4]), upper=upper)
+        triangles = _of_lip(base, surface, side)
+        position = {k: _position(base, found[k]) for k in (*lip[0], *lip[3])}
+        canonical = canonical_points().astype(np.float64)[:, :2]
+        for ring in lip[1:3]:
+            for outer, inner, k in zip(lip[0], lip[3], ring, strict=True):
+                # The mean face's own share of the way from the opening to the border
+                span = canonical[outer] - canonical[inner]
+                share = float((canonical[k] - canonical[inner]) @ span / (span @ span))
+                between = (1 - share) * position[inner] + share * position[outer]
+                corner, weight = surface.closest(between, surface.candidates(k, triangles))
+                found[k] = (corner.astype(np.int32), weight)
+    return found
+
+
+def _of_lip(base: BaseMesh, surface: _Surface, way: NDArray[np.int64]) -> NDArray[np.int32]:
+    """The lips' triangles on the side of the opening where ``way`` runs, and beyond its inside.
+
+    A triangle belongs to the half whose part of the middle loop is nearer.
+    """
+    loops = lip_rings(base)
+    every = ordered(quads(base), loops[4])
+    other = np.setdiff1d(every, way)
+    visible = ~np.isin(surface.lips, np.concatenate(loops[:LIP_INNER])).any(1)
+    triangles = surface.lips[visible]
+    centres = surface.vertices[triangles].mean(1)[:, None]
+    near = np.linalg.norm(centres - surface.vertices[way], axis=2).min(1)
+    far = np.linalg.norm(centres - surface.vertices[other], axis=2).min(1)
+    return np.asarray(triangles[near <= far])
+
+
+def _half(base: BaseMesh, loop: NDArray[np.int64], *, upper: bool) -> NDArray[np.int64]:
+    """Half of a loop around the mouth or an eye, from its smallest x to its largest."""
+    points = base.vertices[loop]
+    loop = np.roll(loop, -int(np.argmin(points[:, 0])))
+    end = int(np.argmax(base.vertices[loop, 0]))
+    one = loop[: end + 1]
+    two = np.roll(loop, -1)[::-1][: len(loop) - end + 1]
+    higher = base.vertices[one, 1].mean() > base.vertices[two, 1].mean()
+    return one if higher == upper else two
+
+
+def _along(base: BaseMesh, way: NDArray[np.int64], ring: Sequence[int]) -> list[_Place]:
+    """Places on a line of edges at the shares of its length where the canonical face has them.
+
+    Lengths are taken as seen from the front.
+    """
+    canonical = canonical_points().astype(np.float64)[list(ring), :2]
+    shares = _lengths(canonical) / _lengths(canonical)[-1]
+    line = _lengths(base.vertices[way, :2].astype(np.float64))
+    places = []
+    for share in shares:
+        edge = int(np.clip(np.searchsorted(line, share * line[-1]) - 1, 0, len(way) - 2))
+        step = (share * line[-1] - line[edge]) / (line[edge + 1] - line[edge])
+        corner = np.array([way[edge], way[edge + 1], way[edge + 1]], np.int32)
+        places.append((corner, np.array([1 - step, step, 0.0])))
+    return places
+
+
+def _lengths(line: Floats) -> Floats:
+    steps = np.linalg.norm(np.diff(line, axis=0), axis=1)
+    return np.concatenate([[0.0], np.cumsum(steps)])
+
+
+def _lids(base: BaseMesh) -> dict[int, _Place]:
+    """The right eye's lid points on the loop of the lids' edges; the left eye's follow by mirror."""
+    loop = lid_rings(base, -1)[LID_EDGE]
+    points = base.vertices[loop, :2] - base.vertices[loop, :2].mean(0)
+    loop = loop[np.argsort(np.arctan2(points[:, 1], points[:, 0]))]
+    found: dict[int, _Place] = {}
+    for ring, upper in ((LID_UPPER, True), (LID_LOWER, False)):
+        way = _half(base, loop, upper=upper)
+        found.update(zip(ring, _along(base, way, ring), strict=True))
+    return found
+
+
+def _position(base: BaseMesh, place: _Place) -> Floats:
+    corner, weight = place
+    return np.asarray(weight @ base.vertices[corner].astype(np.float64))
+
+
+def _mirror(base: BaseMesh, corners: NDArray[np.int32], weights: Floats) -> None:
+    """Make the person's left side the mirror image of the right; in place."""
+    twin = mirror_vertices(base)
+    swap = mirror_index()[:N_SKIN_POINTS]
+    for k, other in enumerate(swap):
+        if canonical_points()[k, 0] > canonical_points()[other, 0]:
+            corners[k], weights[k] = twin[corners[other]], weights[other]
+
+
+def mirror_vertices(base: BaseMesh) -> NDArray[np.int32]:
+    """(B,) each head vertex' mirror image; the vertex itself elsewhere."""
+    twin = np.arange(len(base.vertices), dtype=np.int32)
+    head = np.unique(base.mesh.triangles[base.triangles_of("body")])
+    head = head[base.vertices[head, 1] > 5.5]
+    points = base.vertices[head]
+    for k, point in zip(head, points * np.array([-1, 1, 1], np.float32), strict=True):
+        twin[k] = head[np.argmin(((points - point) ** 2).sum(1))]
+    return twin
