@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from visagist.cli.output import Json, print_report, progress_bar
+from visagist.cli.output import Json, needs_extra, print_report, progress_bar
 
 __all__ = ["app"]
 
@@ -78,6 +78,37 @@ def evaluate_mesh(
 
     with _bar(as_json) as progress:
         report = evaluate(data, model=model, split=split, limit=limit, progress=progress)
+    print_report(report, as_json=as_json)
+
+
+@app.command("parser")
+def evaluate_parser(
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Tree with pictures, labels/ and splits.csv."),
+    ] = None,
+    heads: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Corpus of rendered heads.")
+    ] = None,
+    model: Annotated[str, typer.Option(help="Name or folder of the model.")] = "face-parser",
+    split: Split = "test",
+    limit: Limit = None,
+    worst: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw the 20 worst pictures beside their parsing."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """IoU of the parser on rendered heads, on photos with a mesh, and on covered faces."""
+    with needs_extra("corpus"):
+        from visagist.face.parser.evaluation import evaluate, worst_sheet
+    from visagist.photo import Photo
+
+    with _bar(as_json) as progress:
+        report = evaluate(data, heads, model=model, split=split, limit=limit, progress=progress)
+    if worst is not None:
+        sheet = worst_sheet(data, heads, report, model=model)
+        Photo.from_array(sheet).save(worst, overwrite=True)
     print_report(report, as_json=as_json)
 
 

@@ -129,10 +129,8 @@ def texture(canvas: Canvas, rng: np.random.Generator, base: Floats | None = None
         side = int(rng.integers(max(8, len(source) // 6), len(source) // 2))
         x, y = rng.integers(0, len(source) - side, 2)
         piece = np.rot90(source[y : y + side, x : x + side], int(rng.integers(4)))
-        grown = cv2.resize(
-            np.ascontiguousarray(piece), (size, size), interpolation=cv2.INTER_LINEAR
-        )
-        return np.clip(grown.astype(np.float32) * rng.uniform(0.5, 1.4), 0, 255)
+        grown = cv2.resize(np.ascontiguousarray(piece), (size, size)).astype(np.float32)
+        return np.asarray(np.clip(grown * rng.uniform(0.5, 1.4), 0, 255), np.float32)
     colour = rng.uniform(0, 255, 3) if base is None else base
     if base is None and rng.random() < 0.5:
         colour = np.full(3, colour.mean()) + rng.normal(0, 12, 3)
