@@ -42,6 +42,28 @@ def test_two_layouts_in_one_folder_are_named(tmp_path):
         open_source(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("layout", "part"),
+    [("celeba", "img_align_celeba"), ("celeba-hq", "CelebA-HQ-img")],
+)
+def test_the_pictures_of_a_set_without_its_lists_are_refused(tmp_path, layout, part):
+    TREES[layout](tmp_path)
+    with pytest.raises(InputError, match=f"is a part of {layout}: give .*, or folder:"):
+        open_source(tmp_path / part)
+    items = open_source(f"folder:{tmp_path / part}").items()
+    assert {i.origin.identity for i in items} == {""}
+
+
+def test_only_the_paths_of_a_recipe_are_below_the_data_folder(tmp_path, monkeypatch):
+    put(tmp_path / "data" / "a" / "1.jpg")
+    put(tmp_path / "a" / "2.jpg")
+    monkeypatch.chdir(tmp_path)
+    sources = open_sources([SourceConfig(path="a"), "a"], tmp_path / "data")
+    assert [[i.name for i in s.items()] for s in sources] == [["1.jpg"], ["2.jpg"]]
+    monkeypatch.chdir("/")
+    assert [len(i.read()) > 0 for s in sources for i in s.items()] == [True, True]
+
+
 def test_a_file_that_is_no_source(tmp_path):
     put(tmp_path / "a.jpg")
     with pytest.raises(InputError, match="is no folder"):

@@ -146,7 +146,8 @@ def open_source(spec: str | Path | SourceConfig, data: Path | None = None) -> So
 
     Args:
         spec: ``PATH``, ``LAYOUT:PATH`` or a config.
-        data: folder that relative paths of a config are relative to.
+        data: folder that the relative path of a config is relative to; that of a spec is relative
+            to the working directory.
 
     Raises:
         InputError: unknown layout, or a path whose layout is unknown or ambiguous.
@@ -172,7 +173,8 @@ def open_sources(
     places: list[Path] = []
     for spec in specs:
         config = _config(spec)
-        root = Path(data or ".", config.path).absolute()  # workers may run elsewhere
+        base = data if data is not None and isinstance(spec, SourceConfig) else Path()
+        root = Path(base, config.path).absolute()  # workers may run elsewhere
         for place in (root.resolve() / below for below in config.folders or ("",)):
             if any(place.is_relative_to(p) or p.is_relative_to(place) for p in places):
                 raise InputError(f"{printable(str(place))} is in two sources: give it once")
@@ -232,6 +234,7 @@ def recognise(root: Path) -> Layout:
             f"{where} could be {seen}: write LAYOUT:PATH, such as {next(iter(found))}:{where}"
         )
     if LAYOUTS["folder"].recognise(root):
+        _refuse_a_part(root)
         return LAYOUTS["folder"]
     if root.is_dir():
         raise InputError(
@@ -239,6 +242,17 @@ def recognise(root: Path) -> Layout:
             f"people write identities:{where}, where they are albums folder:{where}"
         )
     raise InputError(f"{where} is no folder, no .tar and no .csv: give one of these")
+
+
+def _refuse_a_part(root: Path) -> None:
+    """Stop at the pictures' folder of a set: its lists lie beside it and say who is pictured."""
+    whole = root.resolve().parent
+    for name, layout in LAYOUTS.items():
+        if layout.recognise(whole) == root.resolve().name:
+            raise InputError(
+                f"{printable(str(root))} is a part of {name}: give {printable(str(whole))}, or "
+                f"folder:{printable(str(root))} to read its pictures as nobody's"
+            )
 
 
 def _unknown_layout(name: str) -> str:
