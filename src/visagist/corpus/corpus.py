@@ -18,7 +18,7 @@ from typing import Any
 
 from visagist.corpus.index import Record, read_records, read_table
 from visagist.corpus.sample import SPLITS, USES, Sample
-from visagist.corpus.shards import Place, decode_sample, read_members, read_picture
+from visagist.corpus.shards import decode_sample, read_bytes_at, read_members
 from visagist.errors import DataError, InputError
 
 FORMAT = 1
@@ -117,7 +117,7 @@ class Corpus:
         Raises:
             DataError: the shard cannot be read.
         """
-        return read_picture(self._shard(record), Place(record.offset, record.length))
+        return read_bytes_at(self._shard(record), record.offset, record.length)
 
     def _shard(self, record: Record) -> Path:
         return self.path / SHARDS / record.shard

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import islice
 from pathlib import Path
@@ -100,6 +100,54 @@ class Record:
     def mesh(self) -> NDArray[np.float32]:
         """(478, 3) float32 in crop pixels, to a sixteenth of a pixel."""
         return self.mesh16.astype(np.float32) / np.float32(MESH_STEPS)
+
+
+def index_row(
+    labels: Mapping[str, Any],
+    *,
+    mesh: NDArray[np.float32],
+    thumbnail: bytes,
+    split: str,
+    extras: Sequence[str],
+    shard: str,
+    offset: int,
+    length: int,
+) -> dict[str, Any]:
+    """A row of the index from a sample's labels and its place.
+
+    Args:
+        labels: as :func:`~visagist.corpus.shards.labels_of` gives them.
+        mesh: (478, 3) in crop pixels.
+        thumbnail: 256 bytes.
+        split: train, validation or test.
+        extras: extensions of the further members.
+        shard: file in the folder ``shards``.
+        offset: of the picture's bytes in it.
+        length: of the picture in bytes.
+    """
+    origin = dict(labels["origin"])
+    origin["given_split"] = origin.pop("split")
+    # a mesh may leave the crop, but not by more than int16 holds
+    steps = np.clip(np.rint(mesh * MESH_STEPS), -32768, 32767).astype(np.int16)
+    return {
+        "key": labels["key"],
+        **origin,
+        **labels["quality"],
+        "split": split,
+        "zoom": labels["zoom"],
+        "size": labels["size"],
+        "matrix": labels["matrix"],
+        "mesh16": steps.ravel(),
+        "confidence": labels["confidence"],
+        "labels_from": labels["labels_from"],
+        "fingerprint": int(labels["fingerprint"], 16),
+        "thumbnail": thumbnail,
+        "extras": list(extras),
+        "facts": json.dumps(labels["facts"], sort_keys=True),
+        "shard": shard,
+        "offset": offset,
+        "length": length,
+    }
 
 
 def write_index(path: Path, rows: Iterable[dict[str, Any]]) -> int:

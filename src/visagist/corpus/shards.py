@@ -10,7 +10,7 @@ import io
 import json
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -28,24 +28,6 @@ BLOCK = tarfile.BLOCKSIZE
 _FORMATS = {"jpg": "JPEG", "png": "PNG"}
 _LIMITS = Limits(max_bytes=64 * 2**20, max_pixels=4096 * 4096, max_side=4096)
 Members = list[tuple[str, bytes]]
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where the content of a member lies in a tar file.
-
-    Attributes:
-        offset: of its first byte.
-        length: in bytes.
-    """
-
-    offset: int
-    length: int
-
-    @property
-    def start(self) -> int:
-        """Where the member's header begins."""
-        return self.offset - BLOCK
 
 
 def encode_sample(sample: Sample, *, picture: PictureFormat = "jpg", quality: int = 95) -> Members:
@@ -98,14 +80,13 @@ def decode_sample(members: Mapping[str, bytes]) -> Sample:
     """
     try:
         labels = json.loads(members[LABELS])
-        extension = next(e for e in _FORMATS if e in members)
         mesh = decode_array(members[MESH])
         if mesh.shape != (N_POINTS, 3):
             raise ValueError(f"the mesh is {mesh.shape}")
         origin = _known(Origin, labels["origin"])
         return Sample(
             key=str(labels["key"]),
-            image=Photo.open(members[extension], _LIMITS).pixels,
+            image=decode_picture(picture_of(members)),
             mesh=mesh.astype(np.float32),
             origin=origin,
             quality=_known(Quality, labels["quality"]),
@@ -114,14 +95,22 @@ def decode_sample(members: Mapping[str, bytes]) -> Sample:
             confidence=float(labels["confidence"]),
             labels_from=labels["labels_from"],
             fingerprint=int(labels["fingerprint"], 16),
-            extras={
-                name: data
-                for name, data in members.items()
-                if name not in (extension, LABELS, MESH)
-            },
+            extras=further_members(members),
             facts=labels["facts"],
         )
-    except (KeyError, TypeError, ValueError, StopIteration, PhotoError) as error:
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"a sample of the corpus is damaged ({error})") from error
+
+
+def decode_zoom(members: Mapping[str, bytes]) -> float:
+    """Field of view of a sample in canonical crops.
+
+    Raises:
+        DataError: the labels are missing or damaged.
+    """
+    try:
+        return float(json.loads(members[LABELS])["zoom"])
+    except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"a sample of the corpus is damaged ({error})") from error
 
 
@@ -159,15 +148,12 @@ class TarWriter:
         """Where the next member's header will begin."""
         return self._tar.offset
 
-    def add(self, members: Sequence[tuple[str, bytes]]) -> list[Place]:
-        """Write a sample; returns where each member lies."""
-        places = []
+    def add(self, members: Sequence[tuple[str, bytes]]) -> None:
+        """Write a sample."""
         for name, data in members:
-            places.append(Place(self._tar.offset + BLOCK, len(data)))
             header = tarfile.TarInfo(name)
             header.size, header.mode = len(data), 0o644
             self._tar.addfile(header, io.BytesIO(data))
-        return places
 
     def close(self) -> None:
         """Write the end of the archive; the stream stays open."""
@@ -203,21 +189,64 @@ def read_members(path: Path, offset: int) -> dict[str, bytes]:
     raise DataError(f"{path}: no sample at byte {offset}; build the corpus again")
 
 
-def read_picture(path: Path, place: Place) -> bytes:
-    """The encoded picture of a sample, without reading anything else.
+def read_bytes_at(path: Path, offset: int, length: int) -> bytes:
+    """A part of a shard, such as one encoded picture.
 
     Raises:
         DataError: the shard cannot be read or is too short.
     """
     try:
         with path.open("rb") as stream:
-            stream.seek(place.offset)
-            data = stream.read(place.length)
+            stream.seek(offset)
+            data = stream.read(length)
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: cannot read the shard ({error})") from error
-    if len(data) != place.length:
+    if len(data) != length:
         raise DataError(f"{path}: the shard is shorter than its index says; build it again")
     return data
+
+
+def split_members(data: bytes) -> dict[str, bytes]:
+    """Members by extension of a sample that was cut out of a tar file, headers and all.
+
+    Raises:
+        DataError: not such bytes.
+    """
+    try:
+        for _, members in _samples(io.BytesIO(data)):
+            return members
+    except tarfile.TarError as error:
+        raise DataError(f"a chunk of the build is damaged ({error})") from error
+    raise DataError("a chunk of the build is damaged (an empty sample)")
+
+
+def picture_of(members: Mapping[str, bytes]) -> bytes:
+    """The encoded picture among the members of a sample.
+
+    Raises:
+        DataError: there is none.
+    """
+    for extension in _FORMATS:
+        if extension in members:
+            return members[extension]
+    raise DataError("a sample of the corpus has no picture")
+
+
+def further_members(members: Mapping[str, bytes]) -> dict[str, bytes]:
+    """What is neither picture nor labels nor mesh."""
+    return {n: data for n, data in members.items() if n not in (*_FORMATS, LABELS, MESH)}
+
+
+def decode_picture(data: bytes) -> NDArray[np.uint8]:
+    """(S, S, 3) uint8 RGB of an encoded picture.
+
+    Raises:
+        DataError: damaged.
+    """
+    try:
+        return Photo.open(data, _LIMITS).pixels
+    except PhotoError as error:
+        raise DataError(f"a picture of the corpus is damaged ({error})") from error
 
 
 def _samples(stream: IO[bytes]) -> Iterator[tuple[str, dict[str, bytes]]]:
