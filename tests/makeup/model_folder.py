@@ -20,7 +20,7 @@ STYLES = ("rosewood", "smoky", "classic")
 def small_recipe(**loop: object) -> MakeupRecipe:
     return MakeupRecipe.model_validate(
         {
-            "data": {"folders": ["portraits"]},
+            "data": {"use": "makeup", "size": 320, "zoom": 1.25},
             "network": MakeupNetworkConfig(styles=STYLES, width=16, mixers=1),
             "training": MakeupTrainingConfig(batch=2, styles_per_face=2, patches=512),
             "augment": AugmentConfig(photometric=PhotometricConfig(strength=1.0)),

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from tests.makeup.made_face import drawn_face, drawn_mesh
-from visagist.corpus.pack import Pack
+from visagist.corpus.feed.cache import FaceCache
 from visagist.makeup import data
 from visagist.makeup.config import MakeupTrainingConfig
 from visagist.makeup.data import (
@@ -34,16 +34,16 @@ STYLES = [load_style(name) for name in ("rosewood", "smoky")]
 
 
 @pytest.fixture(scope="module")
-def pack() -> Pack:
+def faces() -> FaceCache:
     mesh = drawn_mesh(256)
     mesh[:, :2] += (SIDE - 256) / 2
     crops = np.stack([drawn_face(mesh, SIDE, skin) for skin in ("light", "medium", "deep")])
-    return Pack(crops, np.stack([mesh] * 3), ("a", "b", "c"), ("train",) * 3, ZOOM)
+    return FaceCache(crops, np.stack([mesh] * 3), ("a", "b", "c"), ("train",) * 3, ZOOM)
 
 
 @pytest.fixture(scope="module")
-def targets(pack, tmp_path_factory) -> np.ndarray:
-    return render_targets(pack, STYLES, tmp_path_factory.mktemp("t") / "train.npy")
+def targets(faces, tmp_path_factory) -> np.ndarray:
+    return render_targets(faces, STYLES, tmp_path_factory.mktemp("t") / "train.npy")
 
 
 def dataset(
@@ -56,15 +56,15 @@ def dataset(
     )
 
 
-def test_targets_are_the_bare_face_and_each_style(pack, targets):
+def test_targets_are_the_bare_face_and_each_style(faces, targets):
     assert targets.shape == (3, 3, SIDE, SIDE, 3)
-    assert np.array_equal(targets[:, 0], pack.crops)
-    assert np.array_equal(targets[1, 2], data.retouch(pack.crops[1], pack.meshes[1], STYLES[1]))
+    assert np.array_equal(targets[:, 0], faces.crops)
+    assert np.array_equal(targets[1, 2], data.retouch(faces.crops[1], faces.meshes[1], STYLES[1]))
 
 
-def test_half_rendered_targets_are_completed_not_begun_anew(pack, targets, tmp_path, monkeypatch):
+def test_half_rendered_targets_are_completed_not_begun_anew(faces, targets, tmp_path, monkeypatch):
     path = tmp_path / "train.npy"
-    render_targets(pack, STYLES, path)
+    render_targets(faces, STYLES, path)
     note = path.with_suffix(".json")
     whole = json.loads(note.read_text())
     note.write_text(json.dumps(whole | {"faces": 2}))
@@ -74,13 +74,13 @@ def test_half_rendered_targets_are_completed_not_begun_anew(pack, targets, tmp_p
     stored.flush()
     del stored
     done = []
-    again = render_targets(pack, STYLES, path, progress=done.append)
+    again = render_targets(faces, STYLES, path, progress=done.append)
     assert done == [3]
     assert (again[1, 1] == 7).all()
     assert np.array_equal(again[2], targets[2])
     assert json.loads(note.read_text()) == whole
     del again
-    other = render_targets(pack, STYLES[::-1], path)
+    other = render_targets(faces, STYLES[::-1], path)
     assert np.array_equal(other[1, 2], targets[1, 1])
 
 

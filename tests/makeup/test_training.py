@@ -4,21 +4,20 @@ import json
 
 import yaml
 
-from tests.corpus.labelled_tree import write_tree
+from tests.corpus.small_corpus import drawn_corpus
 from tests.makeup.model_folder import small_recipe
 from visagist.makeup.training import MakeupRecipe, train
 from visagist.training.run import RECIPE, WEIGHTS, read_run
 
 
 def test_it_learns_on_drawn_faces(tmp_path):
-    splits = {f"{n}.png": "train" for n in range(4)} | {f"v{n}.png": "validation" for n in range(8)}
-    tree = write_tree(tmp_path / "tree", splits)
+    corpus = drawn_corpus(tmp_path / "corpus", train=4, validation=8, test=0, size=320, zoom=1.25)
     recipe = small_recipe(
         steps=60, lr=6e-3, warmup=4, log_every=10, validate_every=15, ema_gamma=3.0
     )
     path = tmp_path / "recipe.yaml"
     path.write_text(yaml.safe_dump(json.loads(recipe.model_dump_json())))
-    out = train(path, data=tree, output=tmp_path / "run", workers=0)
+    out = train(path, data=corpus, output=tmp_path / "run", workers=0)
     log = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
     gains = [line["val_gain"] for line in log if "val_gain" in line]
     assert gains[-1] > gains[0] + 0.5

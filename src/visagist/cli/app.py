@@ -12,7 +12,6 @@ import typer
 from visagist.cli import (
     benchmark,
     corpus,
-    data,
     demo,
     doctor,
     evaluate,
@@ -41,7 +40,6 @@ app.command("doctor")(doctor.doctor)
 app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(benchmark.app, name="benchmark")
 app.add_typer(corpus.app, name="corpus")
-app.add_typer(data.app, name="data")
 app.add_typer(train.app, name="train")
 app.add_typer(export.app, name="export")
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -19,8 +20,16 @@ Recipe = Annotated[Path, typer.Argument(metavar="RECIPE", help="YAML file; see r
 Data = Annotated[
     Path, typer.Option(metavar="DIR", help="Tree with pictures, labels/ and splits.csv.")
 ]
+Corpus = Annotated[
+    Path,
+    typer.Option("--data", metavar="CORPUS", help="Folder that `visagist corpus build` wrote."),
+]
 Output = Annotated[
     Path, typer.Option("-o", "--output", metavar="DIR", help="For checkpoints, log and weights.")
+]
+Cache = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="For decoded faces; runs may share it. By default the run's."),
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in DIR.")]
 
@@ -28,30 +37,58 @@ Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last chec
 @app.command("makeup")
 def train_makeup(
     recipe: Recipe,
-    data: Data,
+    data: Corpus,
     output: Output,
+    cache: Cache = None,
     resume: Resume = False,
     workers: Annotated[
-        int, typer.Option(min=0, help="Processes that render and prepare batches.")
+        int,
+        typer.Option(min=0, help="Processes that render targets, threads that prepare batches."),
     ] = 1,
 ) -> None:
     """Train the makeup network on faces that the retoucher makes up."""
     with needs_extra("train"):
         from visagist.makeup.training import train
 
-    run = train(
-        recipe, data=data, output=output, resume=resume, workers=workers, progress=_print_step
-    )
+    with _preparing() as preparing:
+        run = train(
+            recipe,
+            data=data,
+            output=output,
+            cache=cache,
+            resume=resume,
+            workers=workers,
+            preparing=preparing,
+            progress=_print_step,
+        )
     print(run)
 
 
 @app.command("mesh")
-def train_mesh(recipe: Recipe, data: Data, output: Output, resume: Resume = False) -> None:
+def train_mesh(
+    recipe: Recipe,
+    data: Corpus,
+    output: Output,
+    cache: Cache = None,
+    resume: Resume = False,
+    workers: Annotated[int, typer.Option(min=0, help="Threads that make batches ahead.")] = 1,
+) -> None:
     """Train the face mesh network on labelled faces."""
     with needs_extra("train"):
         from visagist.face.mesh.training import train
 
-    print(train(recipe, data=data, output=output, resume=resume, progress=_print_step))
+    with _preparing() as preparing:
+        run = train(
+            recipe,
+            data=data,
+            output=output,
+            cache=cache,
+            resume=resume,
+            workers=workers,
+            preparing=preparing,
+            progress=_print_step,
+        )
+    print(run)
 
 
 @app.command("parser")
@@ -80,6 +117,22 @@ def train_parser(
             progress=_print_step,
         )
     print(run)
+
+
+@contextmanager
+def _preparing() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar for each thing that is prepared before the first step."""
+    with ExitStack() as bars:
+        shown: dict[str, Callable[..., None]] = {}
+
+        def preparing(what: str, done: int, total: int) -> None:
+            if what not in shown:
+                shown[what] = bars.enter_context(progress_bar(what, total))
+            shown[what](done)
+            if done == total:
+                bars.close()
+
+        yield preparing
 
 
 def _print_step(step: int, numbers: Mapping[str, float]) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visagist.corpus.corpus import REPORT, Corpus
+from visagist.corpus.feed.selection import GREY
 from visagist.corpus.sample import SPLITS, USES, Quality
 from visagist.errors import DataError
 
@@ -38,7 +39,6 @@ _EDGES: dict[str, tuple[float, ...]] = {
 
 TONES = (("dark", -30.0), ("brown", 10.0), ("tan", 28.0), ("intermediate", 41.0), ("light", 55.0))
 """Upper ends in degrees of the typology angle (Chardon et al. 1991; Del Bino et al. 2013)."""
-_GREY = 2.0  # a* and b* of skin below this: a picture without colour, whose angle means nothing
 _COLUMNS = (
     "key", "source", "identity", "kind", "licence", "generator", "may_show", "uses", "split",
     "zoom", "size", "confidence", "labels_from", "extras", "facts", "shard", "length", *QUALITY,
@@ -137,7 +137,8 @@ def _counted(values: Iterable[Any]) -> dict[str, int]:
 def _tones(figures: Mapping[str, NDArray[np.float64]]) -> list[str]:
     names = np.array([name for name, _ in TONES] + ["very light"], object)
     groups = names[np.searchsorted([end for _, end in TONES], figures["tone"], side="right")]
-    grey = (np.abs(figures["skin_a"]) < _GREY) & (np.abs(figures["skin_b"]) < _GREY)
+    # the angle of a picture without colour means nothing
+    grey = np.maximum(np.abs(figures["skin_a"]), np.abs(figures["skin_b"])) < GREY
     groups[grey] = "without colour"
     return [str(group) for group in groups]
 

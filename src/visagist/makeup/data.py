@@ -1,4 +1,4 @@
-"""From packed faces to batches: targets drawn once by the retoucher, disturbed anew every time."""
+"""From cached faces to batches: targets drawn once by the retoucher, disturbed anew every time."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset
 
-from visagist.corpus.pack import Pack
+from visagist.corpus.feed.cache import FaceCache
 from visagist.errors import DataError
 from visagist.makeup.config import MakeupTrainingConfig
 from visagist.makeup.retoucher import retouch
@@ -54,17 +53,17 @@ class MakeupBatch:
 
 
 def render_targets(
-    pack: Pack,
+    faces: FaceCache,
     styles: Sequence[Style],
     path: Path,
     *,
     workers: int = 1,
     progress: Callable[[int], None] = lambda done: None,
 ) -> NDArray[np.uint8]:
-    """Every face of the pack bare and in every style, as a memory-mapped array.
+    """Every face bare and in every style, as a memory-mapped array.
 
     Args:
-        pack: wide crops with their meshes.
+        faces: crops with their meshes.
         styles: what to draw.
         path: the ``.npy`` to write; an existing one is reused when faces and styles are the same,
             and a partly rendered one is completed.
@@ -77,8 +76,8 @@ def render_targets(
     Raises:
         DataError: the file cannot be written.
     """
-    shape = (len(pack), 1 + len(styles), *pack.crops.shape[1:])
-    key = _digest(pack, styles)
+    shape = (len(faces), 1 + len(styles), *faces.crops.shape[1:])
+    key = _digest(faces, styles)
     note = path.with_suffix(".json")
     done = _already_done(note, path, key, shape)
     try:
@@ -86,12 +85,12 @@ def render_targets(
         targets = np.lib.format.open_memmap(path, mode=mode, dtype=np.uint8, shape=shape)
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: cannot write the rendered targets ({error})") from error
-    todo = range(done, len(pack))
-    jobs = ((pack.crops[i], pack.meshes[i], styles) for i in todo)
+    todo = range(done, len(faces))
+    jobs = ((np.array(faces.crops[i]), np.array(faces.meshes[i]), styles) for i in todo)
     with ProcessPoolExecutor(workers) as pool:
         for i, drawn in zip(todo, pool.map(_render, jobs, chunksize=4), strict=True):
             targets[i] = drawn
-            if (i + 1) % 50 == 0 or i + 1 == len(pack):
+            if (i + 1) % 50 == 0 or i + 1 == len(faces):
                 targets.flush()
                 _write_note(note, key, i + 1)
             progress(i + 1)
@@ -107,10 +106,10 @@ def _render(
     return np.stack([crop, *(retouch(crop, mesh, style) for style in styles)])
 
 
-def _digest(pack: Pack, styles: Sequence[Style]) -> str:
+def _digest(faces: FaceCache, styles: Sequence[Style]) -> str:
     sha = hashlib.sha256()
-    sha.update("\n".join(pack.names).encode())
-    sha.update(pack.meshes.tobytes())
+    sha.update("\n".join(faces.keys).encode())
+    sha.update(faces.meshes.tobytes())
     for style in styles:
         sha.update(style.model_dump_json().encode())
     return sha.hexdigest()
@@ -131,7 +130,7 @@ def _write_note(note: Path, key: str, faces: int) -> None:
     temporary.replace(note)
 
 
-class MakeupDataset(Dataset[Item]):
+class MakeupDataset:
     """Item ``step`` is the whole batch of that step: a function of the seed and the step alone.
 
     Args:

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
-from visagist.corpus.pack import PackConfig, pack_for_training
+from visagist.corpus.corpus import Corpus
+from visagist.corpus.feed.batches import Ahead
+from visagist.corpus.feed.cache import cached_faces
+from visagist.corpus.feed.selection import FeedConfig
+from visagist.errors import ConfigError
 from visagist.makeup.config import MakeupNetworkConfig, MakeupTrainingConfig
-from visagist.makeup.data import EYE_STRIP, PATCH, Item, MakeupDataset, render_targets, to_batch
+from visagist.makeup.data import EYE_STRIP, PATCH, MakeupDataset, render_targets, to_batch
 from visagist.makeup.losses import equivariance, residual_losses
 from visagist.makeup.network import MakeupNetwork
 from visagist.makeup.style import load_style
 from visagist.training.augmentation import AugmentConfig, GeometricConfig
-from visagist.training.loop import LoopConfig
+from visagist.training.loop import LoopConfig, best_device
 from visagist.training.loop import train as run_loop
 from visagist.training.run import read_recipe, write_run
 
@@ -30,7 +34,7 @@ class MakeupRecipe(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    data: PackConfig
+    data: FeedConfig = FeedConfig(use="makeup", size=288, zoom=1.125)
     network: MakeupNetworkConfig
     training: MakeupTrainingConfig = MakeupTrainingConfig()
     augment: AugmentConfig = AugmentConfig()
@@ -50,7 +54,7 @@ class MakeupTask:
         held_out: the same for validation faces.
         zoom: field of view of both in canonical crops.
         device: where to train.
-        workers: processes that prepare batches.
+        workers: threads that prepare batches ahead; 0 for none.
     """
 
     def __init__(
@@ -63,7 +67,7 @@ class MakeupTask:
         device: torch.device,
         workers: int = 0,
     ) -> None:
-        self.recipe, self.device, self.workers = recipe, device, workers
+        self.recipe, self.device = recipe, device
         torch.manual_seed(recipe.loop.seed)
         self.network = MakeupNetwork(recipe.network).to(device)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -90,34 +94,19 @@ class MakeupTask:
             seed=1,
             steps=max(1, min(8, len(held_out) // 8)),
         )
-        self._batches: Iterator[Item] | None = None
-        self._next = -1
+        self._batches = Ahead(self.dataset.__getitem__, steps=recipe.loop.steps, workers=workers)
 
     @property
     def model(self) -> nn.Module:
         """The network being trained."""
         return self.network
 
-    def _batch(self, step: int) -> Item:
-        if self._batches is None or step != self._next:
-            loader: DataLoader[Item] = DataLoader(
-                self.dataset,
-                batch_size=None,
-                sampler=range(step, len(self.dataset)),
-                num_workers=self.workers,
-                collate_fn=_same,
-                prefetch_factor=4 if self.workers else None,
-            )
-            self._batches = iter(loader)
-        self._next = step + 1
-        return next(self._batches)
-
     def losses(
         self, model: nn.Module, step: int, generator: torch.Generator
     ) -> Mapping[str, Tensor]:
         """Reconstruction on K styles a face, and shift equivariance on a part of the batch."""
         cfg = self.recipe.training
-        batch = to_batch(self._batch(step), self.device)
+        batch = to_batch(self._batches[step], self.device)
         image = batch.image.contiguous(memory_format=torch.channels_last)
         n, count = len(image), round(len(image) * cfg.consistency_share)
         count = count if cfg.shift_consistency > 0 else 0
@@ -175,38 +164,50 @@ def train(
     *,
     data: Path,
     output: Path,
+    cache: Path | None = None,
     resume: bool = False,
     workers: int = 1,
+    preparing: Callable[[str, int, int], None] = lambda what, done, total: None,
     progress: Callable[[int, Mapping[str, float]], None] = lambda step, numbers: None,
 ) -> Path:
-    """Train the makeup network of a recipe on a labelled tree.
+    """Train the makeup network of a recipe on a corpus.
 
     Args:
         recipe: ``recipes/makeup-tiny.yaml`` or another.
-        data: the labelled tree; its faces are packed and made up by the retoucher first.
-        output: folder for the pack, targets, log, checkpoints and final weights.
+        data: folder of the corpus; its faces are made up by the retoucher first.
+        output: folder for targets, log, checkpoints and final weights.
+        cache: folder for decoded faces, which trainings may share; in ``output`` by default.
         resume: go on from the last checkpoint in ``output``.
-        workers: processes that render targets and prepare batches.
+        workers: processes that render targets, and threads that prepare batches.
+        preparing: called with what is being prepared, how much of it is done, and in all.
         progress: called with the step and numbers of each logged step.
 
     Returns:
         ``output``, ready for ``visagist export makeup``.
     """
     settings = read_recipe(recipe, MakeupRecipe)
-    pack = pack_for_training(data, output / "pack.npz", settings.data)
+    if settings.data.shuffle_buffer:
+        raise ConfigError("data.shuffle_buffer: makeup is drawn on every face once, from a cache")
+    faces = cached_faces(
+        Corpus.open(data),
+        settings.data,
+        cache or output / "cache",
+        workers=max(1, workers),
+        progress=partial(preparing, "decode"),
+    )
     styles = [load_style(name) for name in settings.network.styles]
-    targets = {
-        split: render_targets(
-            pack.subset(split), styles, output / f"{split}.npy", workers=max(1, workers)
-        )
-        for split in ("train", "validation")
-    }
+    targets = {}
+    for split in ("train", "validation"):
+        part = faces.subset(split)
+        told = _counting(preparing, f"make up ({split})", len(part))
+        path = output / f"{split}.npy"
+        targets[split] = render_targets(part, styles, path, workers=max(1, workers), progress=told)
     task = MakeupTask(
         settings,
         targets["train"],
         targets["validation"],
-        zoom=pack.zoom,
-        device=torch.device("cuda" if torch.cuda.is_available() else "cpu"),
+        zoom=faces.zoom,
+        device=best_device(),
         workers=workers,
     )
     model = run_loop(task, settings.loop, output, resume=resume, progress=progress)
@@ -214,5 +215,7 @@ def train(
     return output
 
 
-def _same(item: Any) -> Any:  # noqa: ANN401  any item is a whole batch already
-    return item
+def _counting(
+    preparing: Callable[[str, int, int], None], what: str, total: int
+) -> Callable[[int], None]:
+    return lambda done: preparing(what, done, total)

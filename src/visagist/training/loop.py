@@ -54,6 +54,16 @@ class Task(Protocol):
         """Numbers on held-out people, for the averaged weights."""
 
 
+def best_device() -> torch.device:
+    """The GPU where there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def step_seed(seed: int, step: int) -> int:
+    """What the generators of a step start from; a task that works ahead seeds its own alike."""
+    return seed * 1_000_003 + step
+
+
 def learning_rate(step: int, config: LoopConfig) -> float:
     """Linear warm-up, then half a cosine down to ``lr_floor``; a function of the step alone."""
     if step < config.warmup:
@@ -123,8 +133,8 @@ def train(
         for step in range(start, config.steps):
             for group in optimiser.param_groups:
                 group["lr"] = learning_rate(step, config)
-            generator.manual_seed(config.seed * 1_000_003 + step)
-            torch.manual_seed(config.seed * 1_000_003 + step)
+            generator.manual_seed(step_seed(config.seed, step))
+            torch.manual_seed(step_seed(config.seed, step))
             optimiser.zero_grad(set_to_none=True)
             with torch.autocast(device.type, torch.bfloat16, enabled=config.bf16):
                 losses = task.losses(model, step, generator)

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from visagist.corpus.pack import Pack
+from visagist.corpus.feed.cache import FaceCache
 from visagist.errors import DataError
 from visagist.face.mesh.config import MeshNetworkConfig, MeshTrainingConfig
 from visagist.face.mesh.data import MeshData
@@ -26,13 +28,13 @@ def augmentation(**geometric: float) -> AugmentConfig:
     return AugmentConfig(geometric=GeometricConfig(**ranges))
 
 
-def mesh_data(pack: Pack, augmentation: AugmentConfig, **training: float) -> MeshData:
+def mesh_data(faces: FaceCache, augmentation: AugmentConfig, **training: float) -> MeshData:
     config = MeshTrainingConfig.model_validate(training)
-    return MeshData(pack, NETWORK, config, augmentation, torch.device("cpu"))
+    return MeshData(faces, NETWORK, config, augmentation, torch.device("cpu"))
 
 
 def dotted(point: int) -> tuple[np.ndarray, np.ndarray]:
-    """A black pack crop with one white dot at a mesh point, and the mesh."""
+    """A black crop with one white dot at a mesh point, and the mesh."""
     mesh = canonical_points().astype(np.float64) / 256
     mesh[:, :2] = (mesh[:, :2] - 0.5) / ZOOM + 0.5
     mesh[:, 2] /= ZOOM
@@ -43,10 +45,10 @@ def dotted(point: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def pack() -> Pack:
+def faces() -> FaceCache:
     crops, meshes = zip(*(dotted(p) for p in POINTS), strict=True)
     names = tuple(map(str, POINTS))
-    return Pack(np.stack(crops), np.stack(meshes), names, ("train",) * len(names), ZOOM)
+    return FaceCache(np.stack(crops), np.stack(meshes), names, ("train",) * len(names), ZOOM)
 
 
 def centre(image: torch.Tensor) -> np.ndarray:
@@ -57,9 +59,9 @@ def centre(image: torch.Tensor) -> np.ndarray:
 
 
 @pytest.mark.parametrize("warp", [0.0, 0.02], ids=["affine", "warped"])
-def test_the_mesh_moves_with_the_picture(pack, warp):
+def test_the_mesh_moves_with_the_picture(faces, warp):
     """Dots drawn on mesh points lie on one of these points after roll, shear, mirror and warp."""
-    data = mesh_data(pack, augmentation(warp=warp), batch=64, negatives=0.0)
+    data = mesh_data(faces, augmentation(warp=warp), batch=64, negatives=0.0)
     batch = data.draw(torch.Generator().manual_seed(4))
     assert batch.is_face.all()
     found, seen = 0, set()
@@ -76,15 +78,15 @@ def test_the_mesh_moves_with_the_picture(pack, warp):
     assert len(seen) >= 5
 
 
-def test_a_mirrored_face_has_its_eyes_swapped(pack):
+def test_a_mirrored_face_has_its_eyes_swapped(faces):
     """Point 33 is always the eye on the image left, mirrored or not."""
-    data = mesh_data(pack, augmentation(roll=5), batch=64, negatives=0.0, calm_roll=5)
+    data = mesh_data(faces, augmentation(roll=5), batch=64, negatives=0.0, calm_roll=5)
     mesh = data.draw(torch.Generator().manual_seed(1)).mesh
     assert (mesh[:, 33, 0] < mesh[:, 263, 0]).all()
 
 
-def test_the_same_generator_gives_the_same_batch(pack):
-    data = mesh_data(pack, EVERYTHING, batch=20)
+def test_the_same_generator_gives_the_same_batch(faces):
+    data = mesh_data(faces, EVERYTHING, batch=20)
     first, second = (data.draw(torch.Generator().manual_seed(3)) for _ in range(2))
     assert torch.equal(first.image, second.image)
     assert torch.equal(first.mesh, second.mesh)
@@ -92,20 +94,20 @@ def test_the_same_generator_gives_the_same_batch(pack):
     assert first.image.max() <= 1
 
 
-def test_the_share_of_crops_without_a_face(pack):
-    data = mesh_data(pack, AugmentConfig(), batch=400, negatives=0.3)
+def test_the_share_of_crops_without_a_face(faces):
+    data = mesh_data(faces, AugmentConfig(), batch=400, negatives=0.3)
     share = 1 - data.draw(torch.Generator().manual_seed(0)).is_face.mean()
     assert 0.2 < float(share) < 0.4
 
 
-def test_a_pack_that_is_too_narrow_is_refused(pack):
-    narrow = Pack(pack.crops, pack.meshes, pack.names, pack.splits, 1.25)
+def test_crops_that_are_too_narrow_are_refused(faces):
+    narrow = replace(faces, zoom=1.25)
     with pytest.raises(DataError, match="larger zoom"):
         mesh_data(narrow, AugmentConfig())
 
 
-def test_fixed_crops_are_rolled_by_what_was_asked(pack):
-    data = mesh_data(pack, AugmentConfig())
+def test_fixed_crops_are_rolled_by_what_was_asked(faces):
+    data = mesh_data(faces, AugmentConfig())
     index = torch.arange(3)
     upright, rolled = (data.fixed(index, roll=r).mesh[:, [33, 263], :2] for r in (0.0, 30.0))
 

@@ -13,6 +13,9 @@ from visagist.corpus.index import Record
 from visagist.corpus.sample import SPLITS, Kind
 from visagist.errors import DataError
 
+GREY = 2.0
+"""CIE a* and b* of skin within this of 0: a picture without colour."""
+
 Use = Literal["detection", "mesh", "parser", "makeup", "swap", "recognition", "generation"]
 
 
@@ -28,10 +31,17 @@ class FeedConfig(BaseModel):
     without_generators: tuple[str, ...] = Field(
         (), description="generators whose terms forbid training on their pictures"
     )
+    grey: bool = Field(True, description="false leaves out pictures without colour")
     min_face_width: float = Field(0.0, description="narrowest face, in pixels of the photo", ge=0)
     min_confidence: float = Field(0.0, description="least confidence of the mesh", ge=0, le=1)
     size: int = Field(256, description="side of a crop in pixels", ge=16, le=2048)
     zoom: float = Field(1.25, description="field of view in canonical crops", gt=0)
+    shuffle_buffer: int = Field(
+        0,
+        description="0: faces are decoded once, into a cache on disk; else they are read from the "
+        "shards again in every pass, mixed by a buffer of so many encoded pictures",
+        ge=0,
+    )
     enlarge: float = Field(
         1.0, description="largest enlargement of the corpus' crops; 1 refuses every loss", ge=1
     )
@@ -69,9 +79,14 @@ def _fits(record: Record, config: FeedConfig) -> bool:
         (not config.sources or origin.source in config.sources)
         and origin.source not in config.without_sources
         and origin.generator not in config.without_generators
+        and (config.grey or not _is_grey(record))
         and record.quality.face_width >= config.min_face_width
         and record.confidence >= config.min_confidence
     )
+
+
+def _is_grey(record: Record) -> bool:
+    return max(abs(record.quality.skin_a), abs(record.quality.skin_b)) < GREY
 
 
 def _check_resolution(corpus: Corpus, config: FeedConfig, records: Sequence[Record]) -> None:

@@ -1,4 +1,4 @@
-"""From a pack of wide crops to batches for the mesh network."""
+"""From wide crops to batches for the mesh network."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from visagist.corpus.pack import Pack
+from visagist.corpus.feed.cache import FaceCache
 from visagist.errors import DataError
 from visagist.face.mesh.config import MeshNetworkConfig, MeshTrainingConfig
 from visagist.face.topology import mirror_index
@@ -35,7 +35,7 @@ class MeshData:
     """Wide crops on the training device, cut and disturbed differently every time.
 
     Args:
-        pack: crops at a field of at least 1.7 times the network's, so that a rolled and shifted
+        faces: crops at a field of at least 1.5 times the network's, so that a rolled and shifted
             crop still lies inside.
         network: gives input size and field.
         training: batch size, share of calm faces and of crops without a face.
@@ -45,36 +45,43 @@ class MeshData:
 
     def __init__(
         self,
-        pack: Pack,
+        faces: FaceCache,
         network: MeshNetworkConfig,
         training: MeshTrainingConfig,
         augmentation: AugmentConfig,
         device: torch.device,
     ) -> None:
-        if pack.zoom < 1.5 * network.field:
+        if faces.zoom < 1.5 * network.field:
             raise DataError(
-                f"the pack shows {pack.zoom:.2f} canonical crops, training needs "
-                f"{1.5 * network.field:.2f}; pack it again with a larger zoom"
+                f"the crops show {faces.zoom:.2f} canonical crops, training needs "
+                f"{1.5 * network.field:.2f}; give the recipe's data section a larger zoom"
             )
         self.network, self.training, self.augmentation = network, training, augmentation
-        self.crops = torch.from_numpy(pack.crops).to(device)
-        self.meshes = torch.from_numpy(pack.meshes).to(device)
-        self.side = pack.crops.shape[1]
-        self.ratio = network.field / pack.zoom
+        # Without a GPU the crops stay where they are: mapped, read as batches ask for them.
+        self.crops = torch.from_numpy(faces.crops).to(device)
+        self.meshes = torch.from_numpy(faces.meshes).to(device)
+        self.side = faces.crops.shape[1]
+        self.ratio = network.field / faces.zoom
         self.mirror = torch.from_numpy(mirror_index().copy()).to(device)
 
     def __len__(self) -> int:
         return len(self.crops)
 
     def _fetch(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """(n, 3, S, S) uint8 crops and (n, 478, 3) meshes in units where the crop spans 2."""
-        crops = self.crops[index].permute(0, 3, 1, 2).contiguous()
-        return crops, self._normalised(self.meshes[index])
+        return self.prepared(self.crops[index], self.meshes[index])
 
-    def _normalised(self, meshes: Tensor) -> Tensor:
-        mesh: Tensor = meshes / self.side * 2  # z only needs the scale
+    def prepared(self, crops: Tensor, meshes: Tensor) -> tuple[Tensor, Tensor]:
+        """(n, 3, S, S) uint8 crops and (n, 478, 3) meshes in units where the crop spans [-1, 1].
+
+        Args:
+            crops: (n, S, S, 3) uint8.
+            meshes: (n, 478, 3) float32 in crop pixels.
+        """
+        device = self.crops.device
+        crops = crops.to(device).permute(0, 3, 1, 2).contiguous()
+        mesh: Tensor = meshes.to(device) / self.side * 2  # z only needs the scale
         mesh[..., :2] -= 1
-        return mesh
+        return crops, mesh
 
     def _cut(self, crops: Tensor, matrices: Tensor, field: Tensor | None) -> Tensor:
         """Sample (B, 3, S, S) in [0, 1]; matrices map output to network-crop coordinates."""

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
-from visagist.corpus.pack import Pack, PackConfig, pack_for_training
+from visagist.corpus.corpus import Corpus
+from visagist.corpus.feed.batches import Ahead, StreamBatches
+from visagist.corpus.feed.cache import FaceCache, cached_faces
+from visagist.corpus.feed.selection import FeedConfig, select_faces
+from visagist.corpus.feed.stream import ShardStream
 from visagist.face.mesh.config import MeshNetworkConfig, MeshTrainingConfig
-from visagist.face.mesh.data import MeshData
+from visagist.face.mesh.data import MeshBatch, MeshData
 from visagist.face.mesh.losses import (
     confidence_loss,
     confidence_target,
@@ -21,7 +26,7 @@ from visagist.face.mesh.losses import (
 )
 from visagist.face.mesh.network import MeshNetwork
 from visagist.training.augmentation import AugmentConfig
-from visagist.training.loop import LoopConfig
+from visagist.training.loop import LoopConfig, best_device, step_seed
 from visagist.training.loop import train as run_loop
 from visagist.training.run import read_recipe, write_run
 
@@ -31,7 +36,7 @@ class MeshRecipe(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    data: PackConfig
+    data: FeedConfig = FeedConfig(use="mesh", size=256, zoom=2.2)
     network: MeshNetworkConfig = MeshNetworkConfig()
     training: MeshTrainingConfig = MeshTrainingConfig()
     augment: AugmentConfig = AugmentConfig()
@@ -39,16 +44,38 @@ class MeshRecipe(BaseModel):
 
 
 class MeshTask:
-    """Model, data and losses for :func:`visagist.training.loop.train`."""
+    """Model, data and losses for :func:`visagist.training.loop.train`.
 
-    def __init__(self, recipe: MeshRecipe, pack: Pack, device: torch.device) -> None:
-        self.recipe = recipe
+    Args:
+        recipe: every knob.
+        faces: training faces, as arrays or as a stream.
+        held_out: validation faces.
+        device: where to train.
+        workers: threads that make batches ahead, or decode where faces are a stream; 0 for none.
+    """
+
+    def __init__(
+        self,
+        recipe: MeshRecipe,
+        faces: FaceCache | ShardStream,
+        held_out: FaceCache,
+        device: torch.device,
+        *,
+        workers: int = 1,
+    ) -> None:
+        self.recipe, self.device = recipe, device
         torch.manual_seed(recipe.loop.seed)
         self.network = MeshNetwork(recipe.network).to(device)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         shared = (recipe.network, recipe.training, recipe.augment, device)
-        self.data = MeshData(pack.subset("train"), *shared)
-        self.held_out = MeshData(pack.subset("validation"), *shared)
+        self.held_out = MeshData(held_out, *shared)
+        if isinstance(faces, FaceCache):
+            self.data, self._stream = MeshData(faces, *shared), None
+        else:
+            self.data = self.held_out
+            self._stream = StreamBatches(faces, recipe.training.batch, workers=workers)
+            workers = min(workers, 1)  # a stream is read in order; its own threads decode
+        self._batches = Ahead(self.batch, steps=recipe.loop.steps, workers=workers)
         self.weights = point_weights(recipe.training.eye_weight).to(device)
 
     @property
@@ -56,12 +83,21 @@ class MeshTask:
         """The network being trained."""
         return self.network
 
+    @torch.no_grad()
+    def batch(self, step: int) -> MeshBatch:
+        """The batch of a step: a function of the recipe's seed and the step alone."""
+        generator = torch.Generator(self.device)
+        generator.manual_seed(step_seed(self.recipe.loop.seed, step))
+        if self._stream is None:
+            return self.data.draw(generator)
+        return self.data.disturbed(*self.data.prepared(*self._stream(step)), generator)
+
     def losses(
         self, model: nn.Module, step: int, generator: torch.Generator
     ) -> Mapping[str, Tensor]:
         """Wing loss on the points of faces, cross-entropy on the confidence of every crop."""
-        with torch.autocast(generator.device.type, enabled=False), torch.no_grad():
-            batch = self.data.draw(generator)
+        with torch.autocast(generator.device.type, enabled=False):
+            batch = self._batches[step]
         points, logit = model(batch.image.contiguous(memory_format=torch.channels_last))
         points, logit = points.float(), logit.float()
         target = confidence_target(
@@ -100,25 +136,47 @@ def train(
     *,
     data: Path,
     output: Path,
+    cache: Path | None = None,
     resume: bool = False,
+    workers: int = 1,
+    preparing: Callable[[str, int, int], None] = lambda what, done, total: None,
     progress: Callable[[int, Mapping[str, float]], None] = lambda step, numbers: None,
 ) -> Path:
-    """Train the mesh network of a recipe on a labelled tree.
+    """Train the mesh network of a recipe on a corpus.
 
     Args:
         recipe: ``recipes/face-mesh.yaml`` or another.
-        data: the labelled tree; its faces are packed into ``output`` first.
-        output: folder for the pack, log, checkpoints and final weights.
+        data: folder of the corpus.
+        output: folder for log, checkpoints and final weights.
+        cache: folder for decoded faces, which trainings may share; in ``output`` by default.
         resume: go on from the last checkpoint in ``output``.
+        workers: threads that make batches ahead.
+        preparing: called with what is being prepared, how much of it is done, and in all.
         progress: called with the step and numbers of each logged step.
 
     Returns:
         ``output``, ready for ``visagist export mesh``.
     """
     settings = read_recipe(recipe, MeshRecipe)
-    pack = pack_for_training(data, output / "pack.npz", settings.data)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    task = MeshTask(settings, pack, device)
+    corpus, device = Corpus.open(data), best_device()
+    cached = partial(
+        cached_faces,
+        corpus,
+        settings.data,
+        cache or output / "cache",
+        workers=max(1, workers),
+        progress=partial(preparing, "decode"),
+    )
+    faces: FaceCache | ShardStream
+    if settings.data.shuffle_buffer:
+        records = select_faces(corpus, settings.data, ("train",))
+        buffer = settings.data.shuffle_buffer
+        faces = ShardStream(corpus, records, settings.data, seed=settings.loop.seed, buffer=buffer)
+        held_out = cached(splits=("validation",))
+    else:
+        both = cached()
+        faces, held_out = both.subset("train"), both.subset("validation")
+    task = MeshTask(settings, faces, held_out, device, workers=workers)
     model = run_loop(task, settings.loop, output, resume=resume, progress=progress)
     write_run(output, model, settings)
     return output
