@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -151,6 +152,43 @@ def test_arguments_that_do_not_fit_are_refused(tmp_path, options, message):
     task = DigestTask(1, tmp_path)
     with pytest.raises(InputError, match=message):
         run("processes", task, chunked(task, 1), tmp_path, run_chunk=write_chunk, **options)
+
+
+class Counted(Sequence):
+    """Items that count how many chunks of them are in memory at once."""
+
+    loads = 0
+
+    def __init__(self, items):
+        self.stored = items
+
+    def __len__(self):
+        return len(self.stored)
+
+    def __getitem__(self, k):
+        return self.stored[k]
+
+    def __iter__(self):
+        Counted.loads += 1
+        return iter(self.stored)
+
+
+def test_chunks_are_loaded_when_they_are_begun(tmp_path):
+    task = DigestTask(40, tmp_path)
+    chunks = {number: Counted(items) for number, items in chunked(task, 2).items()}
+    loads = []
+    run(
+        "processes",
+        task,
+        chunks,
+        tmp_path,
+        run_chunk=write_chunk,
+        workers=2,
+        progress=lambda *_: loads.append(Counted.loads),
+    )
+    # each worker holds one chunk, so the k-th answer finds k + 1 begun at most
+    assert all(begun <= k + 2 for k, begun in enumerate(loads))
+    assert loads[-1] == 20
 
 
 def test_nothing_to_do_starts_nobody(tmp_path):

@@ -58,7 +58,8 @@ def run(
         engine: ``serial`` runs in this process and dies with it; ``processes`` in worker processes
             of this machine; ``ray`` on Ray, here or on a cluster.
         task: what is done to an item; pickled once for every worker.
-        chunks: the chunks to run, number -> items; those already done are left out.
+        chunks: the chunks to run, number -> items; those already done are left out. Items are
+            looked at only when their chunk is begun (``ray``: once before the start).
         folder: where chunks are written; on a cluster it is on storage that all machines share.
         run_chunk: runs and writes one chunk; a function of a module, since workers import it.
         workers: how many chunks run at once; ``None`` is one a core of this machine, or of the
@@ -80,7 +81,7 @@ def run(
         raise InputError("only the engine ray takes an address; give --engine ray")
     if not chunks:
         return
-    jobs = [Job(number, tuple(items), folder) for number, items in chunks.items()]
+    jobs = [Job(number, items, folder) for number, items in chunks.items()]
     if engine == "serial":
         _serial(task, jobs, run_chunk, progress)
     elif engine == "processes":
@@ -103,7 +104,7 @@ def _serial(
 ) -> None:
     done, total = 0, sum(len(job.items) for job in jobs)
     for job in jobs:
-        perform(task, run_chunk, job)
+        perform(task, run_chunk, job.loaded())
         done += len(job.items)
         if progress is not None:
             progress(done, total)

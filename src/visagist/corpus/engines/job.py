@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import traceback
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -48,15 +48,19 @@ class Job:
 
     Attributes:
         number: of the chunk.
-        items: its items, in order.
+        items: its items, in order; they may lie on disk until somebody looks at them.
         folder: where it is written.
         refused: keys of items that killed their process; they are reported, not prepared.
     """
 
     number: int
-    items: tuple[Item, ...]
+    items: Sequence[Item]
     folder: Path
     refused: frozenset[str] = frozenset()
+
+    def loaded(self) -> Job:
+        """The same with its items in memory, as it travels to a worker."""
+        return replace(self, items=tuple(self.items))
 
 
 class PatientTask:

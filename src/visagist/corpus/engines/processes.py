@@ -108,7 +108,7 @@ class _Worker:
         """Begin a job; the worker must have answered."""
         self.job = k
         with suppress(BrokenPipeError):  # as above
-            self.connection.send(jobs[k])
+            self.connection.send(jobs[k].loaded())
 
     def answered(self) -> bool:
         """Take its answer; False when it died over its job.

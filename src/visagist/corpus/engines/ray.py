@@ -234,7 +234,7 @@ def _written(jobs: Sequence[Job], file: Path) -> list[_Row]:
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("wb") as stream:
         for number, job in enumerate(jobs):
-            data = pickle.dumps(job)
+            data = pickle.dumps(job.loaded())
             stream.write(data)
             digest = hashlib.sha256(data).digest()
             rows.append(_Row(job=number, offset=offset, length=len(data), sha256=digest))
