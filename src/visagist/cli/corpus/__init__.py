@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from visagist.cli.corpus import show, stats
+from visagist.cli.corpus import build, show, stats
 
 __all__ = ["app"]
 
@@ -16,5 +16,6 @@ def _group() -> None:
     """Keeps the noun after the verb while there are few."""
 
 
+app.command("build")(build.build)
 app.command("stats")(stats.stats)
 app.command("show")(show.show)

@@ -149,6 +149,11 @@ class Source(Protocol):
         ...
 
     @property
+    def root(self) -> Path:
+        """Folder or file on this machine; every machine of a cluster must see it."""
+        ...
+
+    @property
     def licence(self) -> str:
         """What holds for pictures that say nothing else."""
         ...
