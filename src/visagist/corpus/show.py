@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from visagist.corpus.corpus import Corpus
+from visagist.corpus.feed.cache import FaceCache, load_faces
 from visagist.corpus.feed.recrop import decode_labels, recrop, recrop_points
+from visagist.corpus.feed.selection import FeedConfig
 from visagist.corpus.index import Record
 from visagist.corpus.sample import Quality, Sample
 from visagist.errors import DataError, InputError
@@ -29,6 +31,7 @@ from visagist.face.topology import (
     RIGHT_IRIS,
 )
 from visagist.photo.sheet import grid
+from visagist.training.augmentation import OPERATIONS, AugmentConfig
 
 DRAWINGS = ("mesh", "parts", "depth")
 FIELDS = (*(field.name for field in fields(Quality)), "confidence")
@@ -154,6 +157,44 @@ def sheet(
     wide = 1 + len(draw)
     page = grid(pictures, captions, columns=max(1, columns // wide), cell=(wide * cell, cell))
     return with_footer(page, records)
+
+
+def augmented_sheet(
+    corpus: Corpus,
+    records: Sequence[Record],
+    config: FeedConfig,
+    augmentation: AugmentConfig,
+    views: Callable[[FaceCache, AugmentConfig], NDArray[np.uint8]],
+    *,
+    cell: int = 200,
+) -> NDArray[np.uint8]:
+    """What a training sees: a row undisturbed, one for each operation alone, then all together.
+
+    Where an operation stands alone it falls on every picture, so that it can be seen; in the last
+    rows it has the recipe's share.
+
+    Args:
+        corpus: where the samples lie.
+        records: one a column.
+        config: the recipe's ``data`` section.
+        augmentation: the recipe's ``augment`` section.
+        views: a training's own way from faces to what its network sees, (N, S, S, 3).
+        cell: side of a picture in pixels.
+
+    Raises:
+        DataError: a sample is damaged.
+    """
+    faces = load_faces(corpus, records, config)
+    rows = [("undisturbed", augmentation.switched())]
+    rows += [(name, augmentation.switched(name).everywhere()) for name in OPERATIONS]
+    rows = rows[:1] + [row for row in rows[1:] if row[1].disturbs]
+    rows += [("all together", augmentation)] * 3
+    pictures: list[NDArray[np.uint8]] = []
+    captions: list[str] = []
+    for name, setting in rows:
+        pictures += list(views(faces, setting))
+        captions += [name] * len(records)
+    return with_footer(grid(pictures, captions, columns=len(records), cell=cell), records)
 
 
 def with_footer(page: NDArray[np.uint8], records: Iterable[Record]) -> NDArray[np.uint8]:

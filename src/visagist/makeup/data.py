@@ -163,7 +163,9 @@ class MakeupDataset:
     def __getitem__(self, step: int) -> Item:
         cv2.setNumThreads(0)
         rng = np.random.default_rng((self.seed, step))
-        faces = [self._face(rng) for _ in range(self.config.batch)]
+        faces = [
+            self._face(int(rng.integers(len(self.targets))), rng) for _ in range(self.config.batch)
+        ]
         images, styles, where, patches, eyes = zip(*faces, strict=True)
         return (
             np.stack(images),
@@ -173,9 +175,8 @@ class MakeupDataset:
             np.stack(eyes),
         )
 
-    def _face(self, rng: np.random.Generator) -> Item:
+    def _face(self, face: int, rng: np.random.Generator) -> Item:
         cfg = self.config
-        face = int(rng.integers(len(self.targets)))
         styles = rng.permutation(self.styles)[: cfg.styles_per_face]
         matrix = self._matrix(rng)
         curves = light_curves(rng, self.augmentation.photometric)
@@ -255,6 +256,23 @@ class MakeupDataset:
             return lit
         mask, colour = covered
         return np.rint(lit + mask * (colour - lit)).astype(np.uint8)
+
+
+def disturbed_views(
+    faces: FaceCache, config: MakeupTrainingConfig, augmentation: AugmentConfig, seed: int
+) -> NDArray[np.uint8]:
+    """(N, S, S, 3): each face once, as it comes out of a training batch; for looking at."""
+    targets = np.stack([faces.crops, faces.crops], axis=1)
+    data = MakeupDataset(
+        targets,
+        zoom=faces.zoom,
+        config=config,
+        augmentation=augmentation,
+        seed=seed,
+        steps=1,
+    )
+    rng = np.random.default_rng(seed)
+    return np.stack([data._face(i, rng)[0] for i in range(len(faces))])
 
 
 def into_patches(residuals: NDArray[np.int16]) -> NDArray[np.int16]:

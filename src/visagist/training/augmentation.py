@@ -73,6 +73,19 @@ class AugmentConfig(BaseModel):
     jpeg: DefectConfig = DefectConfig()
     occlusion: DefectConfig = DefectConfig()
 
+    @property
+    def disturbs(self) -> bool:
+        """Whether anything is done to a picture at all."""
+        place, light = self.geometric, self.photometric
+        moved = any((place.roll, place.scale, place.shift, place.anisotropy, place.warp))
+        defects = self.degraded > 0 and any(d.active for d in (self.blur, self.noise, self.jpeg))
+        return (
+            (place.enabled and moved)
+            or (light.enabled and (light.strength > 0 or light.grey > 0))
+            or defects
+            or self.occlusion.active > 0
+        )
+
     def switched(self, *names: str) -> AugmentConfig:
         """The same numbers with only ``names`` of :data:`OPERATIONS` enabled."""
         update = {

@@ -1,4 +1,4 @@
-"""``visagist corpus show``: contact sheets of faces, bare and drawn over."""
+"""``visagist corpus show``: faces on a sheet: bare, drawn over, or as a training sees them."""
 
 from __future__ import annotations
 
@@ -26,6 +26,13 @@ def show(
     draw: Annotated[
         str, typer.Option(metavar="A,B,...", help="Draw mesh, parts, depth beside each face.")
     ] = "",
+    augment: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RECIPE",
+            help="Draw what a training sees: each disturbance alone in a row, then all together.",
+        ),
+    ] = None,
     sort: Annotated[
         str, typer.Option(metavar="random|FIGURE", help="Random, or spread over a figure.")
     ] = "random",
@@ -41,16 +48,16 @@ def show(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the sheet.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Draw a contact sheet of faces, with meshes and label maps."""
+    """Draw a contact sheet of faces, with meshes and label maps, or as a training sees them."""
     with needs_extra("corpus"):
         from visagist.corpus.corpus import Corpus
-        from visagist.corpus.show import choose, sheet
+        from visagist.corpus.show import augmented_sheet, choose, sheet
     from visagist.photo import Photo
 
     opened = Corpus.open(corpus)
     records = choose(
         opened,
-        count,
+        count if augment is None else min(count, columns),
         splits=_names(split),
         sources=_names(source),
         kinds=_names(kind),
@@ -58,18 +65,24 @@ def show(
         worst=worst,
         seed=seed,
     )
-    figure = worst or (None if sort == "random" else sort)
-    with progress_bar("draw", len(records), quiet=as_json) as advance:
-        page = sheet(
-            opened,
-            records,
-            draw=_names(draw),
-            figure=figure,
-            zoom=zoom,
-            columns=columns,
-            cell=cell,
-            progress=advance,
-        )
+    if augment is not None:
+        with needs_extra("train"):
+            from visagist.cli.corpus.augmented import viewer
+
+            page = augmented_sheet(opened, records, *viewer(augment, seed), cell=cell)
+    else:
+        figure = worst or (None if sort == "random" else sort)
+        with progress_bar("draw", len(records), quiet=as_json) as advance:
+            page = sheet(
+                opened,
+                records,
+                draw=_names(draw),
+                figure=figure,
+                zoom=zoom,
+                columns=columns,
+                cell=cell,
+                progress=advance,
+            )
     Photo.from_array(page).save(output, overwrite=overwrite)
     hidden = sum(not record.origin.may_show for record in records)
     if as_json:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from visagist.corpus.feed.cache import FaceCache
@@ -207,3 +209,24 @@ class MeshData:
         if occluded:
             image = augment.occlude(image, generator, probability=1.0)
         return MeshBatch(image * 2 - 1, mesh, torch.ones(n, device=device))
+
+
+@torch.no_grad()
+def disturbed_views(
+    faces: FaceCache,
+    network: MeshNetworkConfig,
+    training: MeshTrainingConfig,
+    augmentation: AugmentConfig,
+    seed: int,
+) -> NDArray[np.uint8]:
+    """(N, S, S, 3): each face once, as it comes out of a training batch; for looking at."""
+    data = MeshData(faces, network, training, augmentation, torch.device("cpu"))
+    generator = torch.Generator().manual_seed(seed)
+    n = len(faces)
+    # Mixed over a whole batch, because the share of a defect is a slice of it.
+    place = torch.randperm(max(training.batch, n), generator=generator)
+    order = torch.empty_like(place)
+    order[place] = torch.arange(len(place)) % n
+    batch = data.disturbed(*data._fetch(order), generator)
+    views = batch.image[place[:n]].permute(0, 2, 3, 1).add(1).mul(127.5).round()
+    return views.to(torch.uint8).numpy()
