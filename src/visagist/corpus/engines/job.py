@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import time
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -17,8 +19,17 @@ __all__ = ["Job", "PatientTask", "Progress", "RunChunk", "one_thread", "perform"
 
 Progress = Callable[[int, int], None]
 
-# A fault of the disk or the network that lasts is not cured by a third try.
-ATTEMPTS = 3
+# Seconds before the second and the third try; a fault that outlasts them is reported.
+_PAUSES = (0.1, 1.0)
+# What a shared disk or a network answers while it is in trouble. A file that is not there, or not
+# ours to read, will not be so a second later either.
+# Not every system knows all of them.
+_PASSING_NAMES = (
+    *("EAGAIN", "EBUSY", "EINTR", "EIO", "EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "EREMOTEIO"),
+    *("ECONNABORTED", "ECONNREFUSED", "ECONNRESET", "EHOSTDOWN", "EHOSTUNREACH", "ENETDOWN"),
+    *("ENETRESET", "ENETUNREACH", "ESTALE", "ETIMEDOUT"),
+)
+_PASSING = {getattr(errno, name) for name in _PASSING_NAMES if hasattr(errno, name)}
 
 # One thread a worker: OpenMP, BLAS and Mesa's software renderer each start one a core otherwise.
 _THREADS = (
@@ -82,7 +93,7 @@ class PatientTask:
         return self._task.describe()
 
     def prepare(self, item: Item) -> list[Sample]:
-        """As the task does, up to three times while the system says that it cannot.
+        """As the task does, up to three times while the system answers with a passing fault.
 
         Raises:
             SkippedItemError: the task's own, or ``system_error``, ``out_of_memory`` or
@@ -92,18 +103,29 @@ class PatientTask:
             raise SkippedItemError(
                 "worker_killed", "the process died each time on this item: a crash, or its memory"
             )
-        for attempt in range(1, ATTEMPTS + 1):
+        for pause in (*_PAUSES, None):
             try:
                 return self._task.prepare(item)
-            except MemoryError as error:
-                if attempt == ATTEMPTS:
-                    raise SkippedItemError(
-                        "out_of_memory", "its memory was not to be had"
-                    ) from error
+            except SkippedItemError as error:
+                if pause is None or not _is_passing(error):
+                    raise
             except OSError as error:
-                if attempt == ATTEMPTS:
-                    raise SkippedItemError("system_error", error.strerror or str(error)) from error
-        raise AssertionError("unreachable")
+                if pause is None or not _is_passing(error):
+                    detail = error.strerror or str(error)
+                    raise SkippedItemError("system_error", detail) from error
+            except MemoryError as error:
+                if pause is None:
+                    detail = "the memory it needs was not to be had"
+                    raise SkippedItemError("out_of_memory", detail) from error
+            time.sleep(pause)
+        raise AssertionError("the last try returns or raises")
+
+
+def _is_passing(error: BaseException) -> bool:
+    """Whether the error, or one that it was raised from, may be gone on the next try."""
+    if isinstance(error, OSError) and error.errno in _PASSING:
+        return True
+    return error.__cause__ is not None and _is_passing(error.__cause__)
 
 
 def perform(task: CorpusTask, run_chunk: RunChunk, job: Job) -> None:
