@@ -37,9 +37,9 @@ _SPLITS = ("train", "validation", "test")
 _LAST_TRAIN, _LAST_VALIDATION = 162_770, 182_637
 
 
-def recognise(root: Path) -> str:
+def recognise(root: Path, names: Sequence[str]) -> str:
     """One of the set's folders of pictures; CelebA-HQ comes with the same lists."""
-    return next((name for name in _PICTURES if (root / name).is_dir()), "")
+    return next((p for p in _PICTURES if p.split("/")[0] in names and (root / p).is_dir()), "")
 
 
 def read(root: Path, folders: Sequence[str] = ()) -> Iterator[Picture]:

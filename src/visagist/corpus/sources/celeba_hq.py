@@ -63,9 +63,9 @@ LAYERS = (
 _PER_FOLDER = 2000
 
 
-def recognise(root: Path) -> str:
+def recognise(root: Path, names: Sequence[str]) -> str:
     """The set's folder of pictures, or its mapping."""
-    return next((name for name in (PICTURES, MAPPING) if (root / name).exists()), "")
+    return next((name for name in (PICTURES, MAPPING) if name in names), "")
 
 
 def read(root: Path, folders: Sequence[str] = ()) -> Iterator[Picture]:

@@ -46,9 +46,9 @@ _LICENCES = {
 _SPLITS = {"training": "", "validation": "validation"}
 
 
-def recognise(root: Path) -> str:
+def recognise(root: Path, names: Sequence[str]) -> str:
     """One of the set's folders, or its JSON."""
-    return next((n for n in (*SIZES, METADATA) if (root / n).exists()), "")
+    return next((name for name in (*SIZES, METADATA) if name in names), "")
 
 
 def read(root: Path, folders: Sequence[str] = ()) -> Iterator[Picture]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from visagist.corpus.sources.layout import Layout
 from visagist.corpus.sources.terms import Terms
-from visagist.corpus.sources.walk import is_picture, sorted_names, walk_pictures
+from visagist.corpus.sources.walk import is_picture, walk_pictures
 
 TERMS = Terms(
     title="Your own pictures",
@@ -20,9 +21,9 @@ TERMS = Terms(
 )
 
 
-def recognise(root: Path) -> str:
+def recognise(root: Path, names: Sequence[str]) -> str:
     """Pictures directly in the folder; pictures only in sub-folders may be people or albums."""
-    return "pictures" if any(is_picture(name) for name in sorted_names(root)) else ""
+    return "pictures" if any(map(is_picture, names)) else ""
 
 
 LAYOUT = Layout("folder", TERMS, recognise, walk_pictures)

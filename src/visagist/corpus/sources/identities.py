@@ -37,13 +37,13 @@ _VGG = re.compile(r"n\d{6}")
 _FEW = 20
 
 
-def recognise(root: Path) -> str:
+def recognise(root: Path, names: Sequence[str]) -> str:
     """VGGFace2's folder names or its table; other folders may be albums."""
-    if (root / "identity_meta.csv").is_file():
+    if "identity_meta.csv" in names:
         return "identity_meta.csv"
     for part in ("", "train", "test"):
-        names = sorted_names(root / part)[:_FEW]
-        found = next((name for name in names if _VGG.fullmatch(name)), None)
+        few = (sorted_names(root / part) if part else names)[:_FEW]
+        found = next((name for name in few if _VGG.fullmatch(name)), None)
         if found:
             return f"folder {part}/{found}".replace(" /", " ")
     return ""

@@ -38,10 +38,10 @@ _PARTS = {"train": "train", "val": "validation", "test": "test"}
 _FEW = 20
 
 
-def recognise(root: Path) -> str:
+def recognise(root: Path, names: Sequence[str]) -> str:
     """Class folders, or the names of validation pictures."""
     for part in ("", "train", "val", "test", "ILSVRC/Data/CLS-LOC/train"):
-        for name in sorted_names(root / part)[:_FEW]:
+        for name in (sorted_names(root / part) if part else names)[:_FEW]:
             if _CLASS.fullmatch(name) or _VALIDATION.fullmatch(name):
                 return f"{part}/{name}".lstrip("/")
     return ""

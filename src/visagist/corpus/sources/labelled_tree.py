@@ -66,7 +66,7 @@ class GivenFace:
         return GivenLabels(mesh=face.mesh, box=face.box, points5=face.points5)
 
 
-def recognise(root: Path) -> str:
+def recognise(root: Path, names: Sequence[str]) -> str:
     """The split table and a folder of labels."""
     found = (root / "splits.csv").is_file() and any((root / "labels").glob("*.npz"))
     return "splits.csv and labels" if found else ""

@@ -58,7 +58,8 @@ class Layout:
     Attributes:
         name: as in ``LAYOUT:PATH``.
         terms: where the set is had and under which terms.
-        recognise: the evidence that a path has this layout ("folder img_align_celeba"), or "".
+        recognise: (root, names in the root, sorted; none for a file) -> the evidence that the path
+            has this layout ("folder img_align_celeba"), or "".
         read: (root, folders) -> pictures, lazily, in a fixed order and with unique names;
             ``folders`` is empty for all.
         people: first part of identities, for sets whose people are the same in several layouts;
@@ -67,6 +68,6 @@ class Layout:
 
     name: str
     terms: Terms
-    recognise: Callable[[Path], str]
+    recognise: Callable[[Path, Sequence[str]], str]
     read: Callable[[Path, Sequence[str]], Iterator[Picture]]
     people: str = ""

@@ -36,10 +36,11 @@ _FEW = 5
 _PAIR_WORDS = {3: (0,), 4: (0, 2)}  # NAME a b: two of one person; NAME a OTHER b: two people
 
 
-def recognise(root: Path) -> str:
+def recognise(root: Path, names: Sequence[str]) -> str:
     """Folders of people whose pictures repeat the person's name."""
-    for base in (root, *(root / n for n in sorted_names(root) if n.lower().startswith("lfw"))):
-        for person in sorted_names(base)[:_FEW]:
+    inner = [name for name in names if name.lower().startswith("lfw")][:_FEW]
+    for base, people in [(root, names), *((root / n, sorted_names(root / n)) for n in inner)]:
+        for person in people[:_FEW]:
             match = next(map(_PICTURE.fullmatch, sorted_names(base / person)), None)
             if match and match[1] == person:
                 return f"{person}/{match[0]}"

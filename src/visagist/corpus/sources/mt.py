@@ -52,7 +52,7 @@ TABLE = (
 _MAKEUP = {"makeup": True, "non-makeup": False}
 
 
-def recognise(root: Path) -> str:
+def recognise(root: Path, names: Sequence[str]) -> str:
     """The two folders of pictures."""
     base = _base(root)
     found = all((base / "images" / name).is_dir() for name in _MAKEUP)

@@ -38,16 +38,16 @@ TERMS = Terms(
 )
 
 
-def recognise(root: Path) -> str:
+def recognise(root: Path, names: Sequence[str]) -> str:
     """A CSV file, or a folder with pairs.csv; either with the columns of pairs."""
     path = _file(root)
     if not path.is_file() or path.suffix.lower() != ".csv":
         return ""
     try:
-        names = read_header(path, without="there are no pairs")
+        columns = read_header(path, without="there are no pairs")
     except DataError:
         return NAME if path.name == NAME else ""
-    return path.name if any(names.issuperset(columns) for columns in COLUMNS) else ""
+    return path.name if any(columns.issuperset(needed) for needed in COLUMNS) else ""
 
 
 def read(root: Path, folders: Sequence[str] = ()) -> Iterator[Picture]:

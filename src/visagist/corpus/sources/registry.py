@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -78,16 +79,17 @@ class OpenedSource:
         Raises:
             DataError: no picture, or a file that the layout cannot do without is missing.
         """
+        base = str(self.root if self.root.is_dir() else self.root.parent)
         empty = True
         for picture in self.reader.read(self.root, self.config.folders):
-            item = self._item(picture)
+            item = self._item(picture, base)
             empty = empty and item.problem is not None and item.problem[0] == "metadata"
             yield item
         if empty:
             where = " ".join(map(printable, (str(self.root), *self.config.folders)))
             raise DataError(f"{where}: no picture here (read as {self.layout})")
 
-    def _item(self, picture: Picture) -> SourceItem:
+    def _item(self, picture: Picture, base: str) -> SourceItem:
         config = self.config
         people = config.people or self.reader.people or self.name
         split = picture.split or config.only_split or ""
@@ -105,7 +107,7 @@ class OpenedSource:
         )
         item = SourceItem(
             origin,
-            str(self.root if self.root.is_dir() else self.root.parent),
+            base,
             picture.path,
             picture.offset,
             picture.length,
@@ -205,16 +207,17 @@ def _free_name(root: Path, taken: set[str]) -> str:
 def _layout(name: str, root: Path) -> Layout:
     if not root.exists():
         raise DataError(f"{printable(str(root))} does not exist: check the path of the source")
-    if root.is_dir() and not list_names(root):
+    names = list_names(root) if root.is_dir() else []
+    if root.is_dir() and not names:
         raise DataError(f"{printable(str(root))} is an empty folder")
     if name:
         if name not in LAYOUTS:
             raise InputError(_unknown_layout(name))
         return LAYOUTS[name]
-    return recognise(root)
+    return _recognise(root, names)
 
 
-def recognise(root: Path) -> Layout:
+def _recognise(root: Path, names: Sequence[str]) -> Layout:
     """The layout of a path by its files.
 
     Raises:
@@ -224,7 +227,7 @@ def recognise(root: Path) -> Layout:
     found = {
         name: evidence
         for name, layout in LAYOUTS.items()
-        if name != "folder" and (evidence := layout.recognise(root))
+        if name != "folder" and (evidence := layout.recognise(root, names))
     }
     if len(found) == 1:
         return LAYOUTS[next(iter(found))]
@@ -233,7 +236,7 @@ def recognise(root: Path) -> Layout:
         raise InputError(
             f"{where} could be {seen}: write LAYOUT:PATH, such as {next(iter(found))}:{where}"
         )
-    if LAYOUTS["folder"].recognise(root):
+    if LAYOUTS["folder"].recognise(root, names):
         _refuse_a_part(root)
         return LAYOUTS["folder"]
     if root.is_dir():
@@ -247,8 +250,9 @@ def recognise(root: Path) -> Layout:
 def _refuse_a_part(root: Path) -> None:
     """Stop at the pictures' folder of a set: its lists lie beside it and say who is pictured."""
     whole = root.resolve().parent
+    names = list_names(whole) if os.access(whole, os.R_OK) else []
     for name, layout in LAYOUTS.items():
-        if layout.recognise(whole) == root.resolve().name:
+        if layout.recognise(whole, names) == root.resolve().name:
             raise InputError(
                 f"{printable(str(root))} is a part of {name}: give {printable(str(whole))}, or "
                 f"folder:{printable(str(root))} to read its pictures as nobody's"

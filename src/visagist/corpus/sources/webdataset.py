@@ -30,7 +30,7 @@ from visagist.corpus.shards import MESH, decode_array
 from visagist.corpus.sources.layout import Layout, Picture
 from visagist.corpus.sources.source import GivenLabels, posix, printable
 from visagist.corpus.sources.terms import Terms
-from visagist.corpus.sources.walk import is_picture, sorted_names, walk_files
+from visagist.corpus.sources.walk import is_picture, walk_files
 from visagist.corpus.task import SkippedItemError
 from visagist.face.topology import N_POINTS
 
@@ -91,11 +91,11 @@ class _Sample:
     problem: tuple[str, str] | None = None
 
 
-def recognise(root: Path) -> str:
+def recognise(root: Path, names: Sequence[str]) -> str:
     """A .tar file, or a folder that holds one."""
     if root.is_file():
         return root.name if _is_shard(root.name) else ""
-    return next((name for name in sorted_names(root) if _is_shard(name)), "")
+    return next((name for name in names if _is_shard(name)), "")
 
 
 def read(root: Path, folders: Sequence[str] = ()) -> Iterator[Picture]:
