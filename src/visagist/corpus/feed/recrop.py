@@ -57,12 +57,13 @@ def recrop(
         labels: a label map, whose values must not be mixed.
 
     Returns:
-        (size, size, 3) or, for label maps, (size, size) uint8. Reduced with an antialiasing filter.
+        (size, size, 3) or, for label maps, (size, size) uint8. Resampled with an antialiasing filter, and not at
+        all where the pixels of both crops fall together.
     """
     box = _box(image.width, zoom, to_zoom)
-    if image.size == (size, size) and box[0] == 0:
-        return np.asarray(image)
-    how = Image.Resampling.NEAREST if labels else Image.Resampling.BICUBIC
+    if box[2] - box[0] == size and box[0] == int(box[0]):  # nothing to resample
+        return np.asarray(image.crop(tuple(map(int, box))))
+    how = Image.Resampling.NEAREST if labels else Image.Resampling.LANCZOS
     return np.asarray(image.resize((size, size), how, box=box))
 
 
@@ -79,5 +80,5 @@ def recrop_points(
 
 def _box(side: int, zoom: float, to_zoom: float) -> tuple[float, float, float, float]:
     margin = side / 2 * (1 - min(1.0, to_zoom / zoom))
-    margin = 0.0 if margin < 1e-3 else margin
+    margin = round(margin) if abs(margin - round(margin)) < 1e-3 else margin
     return (margin, margin, side - margin, side - margin)
