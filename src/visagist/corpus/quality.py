@@ -1,7 +1,8 @@
 """Figures of an aligned crop: size, sharpness, exposure, light, skin colour, pose, what covers it.
 
 Everything is measured on the crop resampled so that a canonical face has the size that it has in
-the 256x256 canonical crop; so figures do not depend on the size and the zoom of a corpus.
+the 256x256 canonical crop (colours: half that); so figures do not depend on the size and the zoom
+of a corpus.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from visagist.face.topology import (
     canonical_points,
 )
 
-_SIDE = 256  # of the canonical crop that figures are measured in
+_SIDE, _COLOUR_SIDE = 256, 128  # of the canonical crop that figures and colours are measured in
 _BRIDGE, _CHIN, _TOP = 168, 152, 10
 _MOUTH_CORNERS, _MOUTH_GAP = (61, 291), (13, 14)
 # What counts as open in a label map; all else inside the oval covers the face.
@@ -109,18 +110,19 @@ def measure(
     if crop.ndim != 3 or crop.shape[0] != crop.shape[1] or crop.dtype != np.uint8:
         raise InputError(f"an aligned crop is (S, S, 3) uint8, got {crop.dtype} {crop.shape}")
     angles = pose(mesh)
-    view, points = _canonical_scale(crop, mesh, zoom)
-    side = view.shape[0]
-    oval, skin = _masks(points, side)
-    lab = cv2.cvtColor(view.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+    view, points = _canonical_scale(crop, mesh, zoom, _SIDE)
+    oval = _filled([points[list(FACE_OVAL), :2]], view.shape[0])
+    face = view[oval]
+    colour, points = _canonical_scale(crop, mesh, zoom, _COLOUR_SIDE)
+    lab = np.asarray(cv2.cvtColor(colour.astype(np.float32) / 255, cv2.COLOR_RGB2LAB), np.float32)
+    small_oval, skin = _masks(points, colour.shape[0])
     colours = lab[skin] if skin.any() else np.zeros((1, 3), np.float32)
     lightness, a, b = (float(v) for v in np.median(colours, axis=0))
-    face = view[oval]
     light_x, light_y = _light(lab[..., 0], skin, points)
     if parts is None:
-        occluded = estimate_occlusion(lab, oval, skin, points)
+        occluded = estimate_occlusion(lab, small_oval, skin, points)
     else:
-        labels = cv2.resize(parts, (side, side), interpolation=cv2.INTER_NEAREST)
+        labels = cv2.resize(parts, view.shape[:2], interpolation=cv2.INTER_NEAREST)
         occluded = float(1 - np.isin(labels[oval], _OPEN).mean()) if oval.any() else 1.0
     gap = _distance(points, *_MOUTH_GAP) / max(_distance(points, *_MOUTH_CORNERS), 1e-6)
     return Quality(
@@ -174,15 +176,16 @@ def estimate_occlusion(
     middle = np.median(reference, axis=0)
     spread = np.maximum(1.4826 * np.median(np.abs(reference - middle), axis=0), _LEAST_SPREAD)
     far = (((lab - middle) / spread) ** 2).sum(-1) > _OUTLIER
-    far = cv2.medianBlur((far & skin).astype(np.uint8), 5).astype(bool)
+    far = cv2.medianBlur((far & skin).astype(np.uint8), 3).astype(bool)
     return float((far & skin).sum() / max(int(oval.sum()), 1))
 
 
 def _canonical_scale(
-    crop: NDArray[np.uint8], mesh: NDArray[np.float32], zoom: float
+    crop: NDArray[np.uint8], mesh: NDArray[np.float32], zoom: float, canonical: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Crop and mesh at the scale at which the canonical crop has a side of ``canonical``."""
     size = crop.shape[0]
-    side = max(16, round(_SIDE * zoom))
+    side = max(16, round(canonical * zoom))
     if side == size:
         return crop, mesh
     how = cv2.INTER_AREA if side < size else cv2.INTER_CUBIC
@@ -198,7 +201,7 @@ def _masks(points: NDArray[np.float32], side: int) -> tuple[NDArray[np.bool_], N
     oval = _filled([points[list(FACE_OVAL), :2]], side)
     other = _filled([points[list(f), :2] for f in features], side)
     # lashes, lip edges and the brows' fringe lie just outside their outlines
-    other = cv2.dilate(other.astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)
+    other = cv2.dilate(other.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
     return oval, oval & ~other
 
 
