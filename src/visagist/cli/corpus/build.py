@@ -59,28 +59,28 @@ def build(
     as_json: Json = False,
 ) -> None:
     """Find, align, measure and split the faces of photos; broken off, the same command goes on."""
-    with needs_extra("scale" if engine is _Engine.ray else "corpus"):
+    with needs_extra("corpus"):
         from visagist.corpus.build import CorpusRecipe
         from visagist.corpus.build import build as run
         from visagist.corpus.prepare import PhotoTask
         from visagist.corpus.sources import open_sources
 
-        settings = CorpusRecipe() if recipe is None else CorpusRecipe.read(recipe)
-        opened = open_sources([*settings.sources, *(sources or ())], data)
-        if not opened:
-            raise InputError("nothing to build from: give a SOURCE, or a --recipe with sources")
-        with _Bars(quiet=as_json) as bars:
-            built = run(
-                PhotoTask(opened, _photos(settings, size)),
-                output,
-                settings.build,
-                engine=engine.value,
-                workers=workers,
-                address=address,
-                shared=[source.root for source in opened],
-                overwrite=overwrite,
-                progress=bars,
-            )
+    settings = CorpusRecipe() if recipe is None else CorpusRecipe.read(recipe)
+    opened = open_sources([*settings.sources, *(sources or ())], data)
+    if not opened:
+        raise InputError("nothing to build from: give a SOURCE, or a --recipe with sources")
+    with needs_extra("scale"), _Bars(quiet=as_json) as bars:  # only the engine ray imports more
+        built = run(
+            PhotoTask(opened, _photos(settings, size)),
+            output,
+            settings.build,
+            engine=engine.value,
+            workers=workers,
+            address=address,
+            shared=[source.root for source in opened],
+            overwrite=overwrite,
+            progress=bars,
+        )
     report = _report(built)
     if as_json:
         print_json(report)
