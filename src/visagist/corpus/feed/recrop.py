@@ -62,7 +62,8 @@ def recrop(
     """
     box = _box(image.width, zoom, to_zoom)
     if box[2] - box[0] == size and box[0] == int(box[0]):  # nothing to resample
-        return np.asarray(image.crop(tuple(map(int, box))))
+        left, top, right, bottom = (int(v) for v in box)
+        return np.asarray(image.crop((left, top, right, bottom)))
     how = Image.Resampling.NEAREST if labels else Image.Resampling.LANCZOS
     return np.asarray(image.resize((size, size), how, box=box))
 
