@@ -1,4 +1,4 @@
-"""Makes ``correspondence.npz``: where each of the 478-point mesh's skin points lies on the base mesh.
+"""Makes ``correspondence.npz``: where each skin point of the 478-point mesh is on the base mesh.
 
 Evidence comes from pictures: tens of people are rendered from several sides, the mesh network is
 run on them, and each of its points is followed back to the surface, from all the sides that see
@@ -22,6 +22,7 @@ from visagist.corpus.heads.loops import (
     LID_EDGE,
     LIP_INNER,
     LIP_OUTER,
+    UPPER_RED,
     lid_rings,
     lip_rings,
     lip_triangles,
@@ -182,7 +183,7 @@ def _averaged(surface: _Surface, sightings: Sequence[Sighting]) -> Floats:
         for k in range(N_SKIN_POINTS):
             seen = np.clip(views @ surface.normal(points[k]) - _GRAZING, 0, None) ** 2
             share = np.where(hit[:, k], seen * np.clip(facing[:, k] - 0.15, 0, None), 0)
-            if np.count_nonzero(share) < 10:  # under the chin: only grazing views
+            if int((share > 0).sum()) < 10:  # under the chin: only grazing views
                 share = np.where(hit[:, k], np.clip(facing[:, k] - 0.05, 0, None), 0)
             used = share > 0
             points[k] = _median(rest[used, k], share[used], points[k])
@@ -220,9 +221,17 @@ def _lips(base: BaseMesh, surface: _Surface) -> dict[int, _Place]:
     polygons = quads(base)
     found: dict[int, _Place] = {}
     for lip, upper in ((LIPS_UPPER, True), (LIPS_LOWER, False)):
-        for ring, loop in ((lip[0], LIP_OUTER), (lip[3], LIP_INNER)):
-            way = _half(base, ordered(polygons, loops[loop]), upper=upper)
-            found.update(zip(ring, _along(base, way, ring), strict=True))
+        inner = _half(base, ordered(polygons, loops[LIP_INNER]), upper=upper)
+        found.update(zip(lip[3], _along(base, inner, lip[3]), strict=True))
+        border = _along(base, _half(base, ordered(polygons, loops[LIP_OUTER]), upper=upper), lip[0])
+        if upper:
+            within = _half(base, ordered(polygons, loops[LIP_OUTER - 1]), upper=upper)
+            border = [
+                _between(base, surface, UPPER_RED, *pair)
+                for pair in zip(_along(base, within, lip[0]), border, strict=True)
+            ]
+        for k, place in zip(lip[0], border, strict=True):
+            found.setdefault(k, place)  # the corners are the upper lip's
         side = _half(base, ordered(polygons, loops[4]), upper=upper)
         triangles = _of_lip(base, surface, side)
         position = {k: _position(base, found[k]) for k in (*lip[0], *lip[3])}
@@ -236,6 +245,13 @@ def _lips(base: BaseMesh, surface: _Surface) -> dict[int, _Place]:
                 corner, weight = surface.closest(between, surface.candidates(k, triangles))
                 found[k] = (corner.astype(np.int32), weight)
     return found
+
+
+def _between(base: BaseMesh, surface: _Surface, share: float, one: _Place, two: _Place) -> _Place:
+    """The place of the lips that is nearest to a point on the line between two places."""
+    point = (1 - share) * _position(base, one) + share * _position(base, two)
+    corner, weight = surface.closest(point, surface.lips)
+    return corner.astype(np.int32), weight
 
 
 def _of_lip(base: BaseMesh, surface: _Surface, way: NDArray[np.int64]) -> NDArray[np.int32]:
@@ -288,7 +304,7 @@ def _lengths(line: Floats) -> Floats:
 
 
 def _lids(base: BaseMesh) -> dict[int, _Place]:
-    """The right eye's lid points on the loop of the lids' edges; the left eye's follow by mirror."""
+    """The right eye's lid points on the loop of the lids' edges; the left eye's are mirrored."""
     loop = lid_rings(base, -1)[LID_EDGE]
     points = base.vertices[loop, :2] - base.vertices[loop, :2].mean(0)
     loop = loop[np.argsort(np.arctan2(points[:, 1], points[:, 0]))]

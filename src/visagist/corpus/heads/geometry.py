@@ -26,6 +26,7 @@ from visagist.corpus.heads.assets import (
 from visagist.corpus.heads.correspondence import mesh_points
 from visagist.corpus.heads.expression import Expression
 from visagist.corpus.heads.loops import lip_triangles, mouth_triangles
+from visagist.corpus.heads.moving import expressed
 from visagist.corpus.heads.shape import HeadShape
 from visagist.face.parts import Part
 
@@ -131,7 +132,7 @@ def build_head(spec: HeadSpec, assets: HeadAssets | None = None) -> HeadGeometry
     built = base.moved(spec.shape.targets())
     centres = np.stack([_centre(built[eye]) for eye in _EYES])
     radius = float(np.linalg.norm(built[_EYES[0]] - centres[0], axis=1).mean())
-    vertices = base.moved(spec.expression.targets(), built)
+    vertices = expressed(base, built, spec.expression)
     for eye in _EYES:  # the units shift the eyeballs; they are turned instead
         vertices[eye] = built[eye]
     origin = centres.mean(0)

@@ -18,8 +18,10 @@ from visagist.corpus.heads.assets import BaseMesh
 from visagist.errors import DataError
 
 Integers = NDArray[np.int64]
-# Loops counted outward from where the mouth's lining begins.
+# Loops counted outward from where the mouth's lining begins. The painted red of the lower lip ends
+# on average at loop 7, that of the upper half way between loops 6 and 7.
 LIP_INNER, LIP_OUTER = 2, 7
+UPPER_RED = 0.5
 # Loops counted outward from the deepest point of the eye socket.
 LID_EDGE = 14
 # The mouth's lining is the largest piece of the texture inside this box (decimetres).
