@@ -109,7 +109,7 @@ class FaceCache:
                 zoom=float(manifest["zoom"]),
                 parts=arrays.get("parts"),
             )
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(
                 f"{folder}: this cache of faces is damaged ({error}); delete the folder, and the "
                 "next training makes it again"
