@@ -54,7 +54,7 @@ LID_LOWER = (33, 7, 163, 144, 145, 153, 154, 155, 133)
 # base mesh's.
 _PIXELS = 115.5
 # Sides from which a point is seen at less than this cosine say nothing about it.
-_GRAZING = 0.35
+_GRAZING = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +181,7 @@ def _averaged(surface: _Surface, sightings: Sequence[Sighting]) -> Floats:
     points = canonical_in_model(surface.vertices)
     for _ in range(4):  # which sides see a point depends on where it is
         for k in range(N_SKIN_POINTS):
-            seen = np.clip(views @ surface.normal(points[k]) - _GRAZING, 0, None) ** 2
+            seen = np.clip(views @ surface.normal(points[k]) - _GRAZING, 0, None)
             share = np.where(hit[:, k], seen * np.clip(facing[:, k] - 0.15, 0, None), 0)
             if int((share > 0).sum()) < 10:  # under the chin: only grazing views
                 share = np.where(hit[:, k], np.clip(facing[:, k] - 0.05, 0, None), 0)

@@ -27,6 +27,13 @@ _SEAL = "mouthClose"
 # Decimetres between lips and lids that are closed; lids press a little on each other.
 _LIPS_GAP, _LIDS_GAP = 0.001, -0.004
 _MOST = 0.2  # the seal's weight beyond which it would be a grimace of its own
+# Helper vertices of both rows of teeth and of the tongue, and where they go: at rest the base
+# mesh's bite is so high and its tongue so far forward that parted lips show the lower row and the
+# tongue, where people show the edges of the upper row.
+_INSIDE = (
+    (slice(14992, 15128), (0.0, -0.04, 0.0)),
+    (slice(13380, 13606), (0.0, -0.06, -0.1)),
+)
 
 
 def expressed(base: BaseMesh, built: Floats, expression: Expression) -> Floats:
@@ -45,7 +52,10 @@ def expressed(base: BaseMesh, built: Floats, expression: Expression) -> Floats:
     vertices = base.moved(weights, built)
     for name, lids in _LIDS.items():
         blinks[name] *= (_opening(vertices, lids) - _LIDS_GAP) / _closing(base, name, lids)
-    return base.moved(blinks, vertices)
+    vertices = base.moved(blinks, vertices)
+    for part, offset in _INSIDE:
+        vertices[part] += np.array(offset, np.float32)
+    return vertices
 
 
 def _opening(vertices: Floats, pairs: tuple[tuple[int, int], ...]) -> float:
