@@ -17,6 +17,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from visagist.corpus.blends.light import multiplied, shading_change
+from visagist.corpus.blends.posing import mix_meshes, posed_like
 from visagist.corpus.blends.warp import extended, field, sample, triangle_map
 from visagist.errors import InputError
 from visagist.face.regions import Regions, face_scale, outline, region_masks
@@ -24,9 +26,9 @@ from visagist.face.topology import (
     FACE_OVAL,
     LEFT_EYE,
     LEFT_IRIS,
-    N_SKIN_POINTS,
     RIGHT_EYE,
     RIGHT_IRIS,
+    canonical_points,
 )
 
 Floats = NDArray[np.float32]
@@ -64,51 +66,12 @@ class Mixture:
     mouth: int = 0
 
 
-def mix_meshes(
-    meshes: Sequence[NDArray[np.floating]], weights: Sequence[float], host: int = 0
-) -> Floats:
-    """The weighted mean of meshes, each first turned and scaled to the host's pose.
-
-    Args:
-        meshes: (478, 3) each.
-        weights: one a mesh; they sum to 1.
-        host: which mesh keeps its pose.
-
-    Returns:
-        (478, 3) in the host's pixels.
-
-    Raises:
-        InputError: the weights do not fit the meshes or do not sum to 1.
-    """
-    if len(meshes) != len(weights) or abs(sum(weights) - 1) > 1e-6:
-        raise InputError(f"{len(meshes)} meshes need as many weights that sum to 1, got {weights}")
-    total = np.zeros((len(meshes[host]), 3))
-    for k, (mesh, weight) in enumerate(zip(meshes, weights, strict=True)):
-        total += weight * (mesh if k == host else posed_like(mesh, meshes[host]))
-    return total.astype(np.float32)
-
-
-def posed_like(
-    mesh: NDArray[np.floating], like: NDArray[np.floating]
-) -> NDArray[np.float64]:
-    """A mesh turned, scaled and moved onto another (Umeyama 1991, three dimensions).
-
-    Args:
-        mesh: (478, 3).
-        like: (478, 3); the skin points of both are fitted.
-    """
-    source = np.asarray(mesh[:N_SKIN_POINTS], np.float64)
-    target = np.asarray(like[:N_SKIN_POINTS], np.float64)
-    p, q = source - source.mean(0), target - target.mean(0)
-    u, s, vt = np.linalg.svd(q.T @ p)
-    sign = np.array([1.0, 1.0, np.sign(np.linalg.det(u @ vt)) or 1.0])
-    scale = (s * sign).sum() / (p**2).sum()
-    turn = scale * (u * sign) @ vt
-    return (np.asarray(mesh, np.float64) - source.mean(0)) @ turn.T + target.mean(0)
-
-
 def blend(
-    images: Sequence[NDArray[np.uint8]], meshes: Sequence[NDArray[np.floating]], mixture: Mixture
+    images: Sequence[NDArray[np.uint8]],
+    meshes: Sequence[NDArray[np.floating]],
+    mixture: Mixture,
+    *,
+    variation: NDArray[np.floating] | None = None,
 ) -> tuple[NDArray[np.uint8], Floats]:
     """A new face.
 
@@ -116,6 +79,8 @@ def blend(
         images: (S, S, 3) aligned crops of one size and zoom.
         meshes: (478, 3) of each, in crop pixels.
         mixture: what each gives.
+        variation: (478, 3) what no parent gave: added to the shape, in pixels of the frontal
+            canonical crop; see :mod:`~visagist.corpus.blends.shape_space`.
 
     Returns:
         Its picture (S, S, 3) and its mesh (478, 3).
@@ -128,7 +93,11 @@ def blend(
         raise InputError("the parents of a blend need crops of one size")
     if len(mixture.texture) != len(images) or abs(sum(mixture.texture) - 1) > 1e-6:
         raise InputError(f"{len(images)} parents need as many texture weights that sum to 1")
-    target = mix_meshes(meshes, mixture.shape, mixture.host)
+    mixed = target = mix_meshes(meshes, mixture.shape, mixture.host)
+    if variation is not None:
+        front = canonical_points()
+        added = posed_like(front + variation, mixed, front) - posed_like(front, mixed)
+        target = (mixed + added).astype(np.float32)
     warped = _warped(images, meshes, target)
     masks = region_masks(target, size)
     target = _with_irises(target, meshes[mixture.eyes])
@@ -145,7 +114,10 @@ def blend(
         change = toned(image, host, masks.skin * share) - host
         for band, part in enumerate(_bands(change, share * oval, unit)):
             total += part * (inside[band] * _weight(mixture, k, band, masks, unit))[..., None]
-    return np.clip(np.rint(host + total), 0, 255).astype(np.uint8), target
+    result = np.clip(np.rint(host + total), 0, 255).astype(np.uint8)
+    if variation is not None:
+        result = multiplied(result, shading_change(mixed, target, size))
+    return result, target
 
 
 def _warped(

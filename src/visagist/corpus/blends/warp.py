@@ -98,6 +98,39 @@ def triangle_map(
     return shown
 
 
+def interpolate(
+    values: NDArray[np.floating], points: NDArray[np.floating], shown: NDArray[np.int32]
+) -> Floats:
+    """Spread values of points over the pixels of their triangles, linearly.
+
+    Args:
+        values: (N, C) one row a point of :func:`extended`.
+        points: (N, 2), the points that ``shown`` was drawn from.
+        shown: (H, W) of :func:`triangle_map`.
+
+    Returns:
+        (H, W, C) float32; 0 where no triangle lies.
+    """
+    faces = surface()
+    a, b, c = (points[faces[:, k]].astype(np.float64) for k in range(3))
+    p, q, r = (values[faces[:, k]].astype(np.float64) for k in range(3))
+    u, v = b - a, c - a
+    det = u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0]
+    flat = np.abs(det) < 1e-6
+    det = np.where(flat, 1.0, det)[:, None]
+    by_x = ((q - p) * v[:, 1:] - (r - p) * u[:, 1:]) / det
+    by_y = ((r - p) * u[:, :1] - (q - p) * v[:, :1]) / det
+    by_x[flat] = by_y[flat] = 0.0
+    offset = p - by_x * a[:, :1] - by_y * a[:, 1:]
+    # a last row of zeros serves the pixels without a triangle
+    planes = np.stack([by_x, by_y, offset])
+    planes = np.concatenate([planes, np.zeros((3, 1, values.shape[1]))], 1).astype(np.float32)
+    height, width = shown.shape
+    x = (np.arange(width, dtype=np.float32) + 0.5)[None, :, None]
+    y = (np.arange(height, dtype=np.float32) + 0.5)[:, None, None]
+    return np.asarray(planes[0][shown] * x + planes[1][shown] * y + planes[2][shown])
+
+
 def field(
     source: NDArray[np.floating], target: NDArray[np.floating], shown: NDArray[np.int32]
 ) -> Floats:
@@ -109,35 +142,13 @@ def field(
         shown: (H, W) of :func:`triangle_map`.
 
     Returns:
-        (H, W, 2) float32 x, y in source pixels, pixel centres at .5.
+        (H, W, 2) float32 x, y in source pixels, pixel centres at .5; pixels without a triangle
+        come from where they are.
     """
-    faces = surface()
-    a, b, c = (target[faces[:, k]].astype(np.float64) for k in range(3))
-    p, q, r = (source[faces[:, k]].astype(np.float64) for k in range(3))
-    edges = np.stack([b - a, c - a], 2)
-    det = edges[:, 0, 0] * edges[:, 1, 1] - edges[:, 0, 1] * edges[:, 1, 0]
-    flat = np.abs(det) < 1e-6
-    inverse = np.stack(
-        [
-            np.stack([edges[:, 1, 1], -edges[:, 0, 1]], 1),
-            np.stack([-edges[:, 1, 0], edges[:, 0, 0]], 1),
-        ],
-        1,
-    ) / np.where(flat, 1.0, det)[:, None, None]
-    linear = np.stack([q - p, r - p], 2) @ inverse
-    linear[flat] = 0.0
-    offset = p - np.einsum("nij,nj->ni", linear, a)
-    # the last row serves the pixels without a triangle: they stay
-    affine = np.concatenate([linear.reshape(-1, 4), offset], 1)
-    affine = np.concatenate([affine, [[1, 0, 0, 1, 0, 0]]]).astype(np.float32)
-    height, width = shown.shape
-    x = (np.arange(width, dtype=np.float32) + 0.5)[None]
-    y = (np.arange(height, dtype=np.float32) + 0.5)[:, None]
-    at = affine[shown]
-    return np.stack(
-        [at[..., 0] * x + at[..., 1] * y + at[..., 4], at[..., 2] * x + at[..., 3] * y + at[..., 5]],
-        2,
-    )
+    where = interpolate(source, target, shown)
+    rows, columns = np.nonzero(shown < 0)
+    where[rows, columns] = np.stack([columns, rows], 1) + np.float32(0.5)
+    return where
 
 
 def sample(image: NDArray, where: Floats) -> NDArray:

@@ -1,0 +1,73 @@
+"""How the shapes of people's faces differ, learned from the meshes of a corpus."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visagist.corpus.blends.posing import posed_like
+from visagist.errors import DataError
+from visagist.face.topology import LIPS_INNER, N_POINTS, canonical_points, mirror_index
+
+_LEAST = 8  # people; fewer say nothing about how people differ
+
+
+@dataclass(frozen=True, slots=True)
+class ShapeSpace:
+    """Principal directions of symmetric face shape, in the scale of the 256x256 canonical crop.
+
+    Attributes:
+        directions: (K, 478, 3) each of one standard deviation among the people.
+    """
+
+    directions: NDArray[np.float32]
+
+    def draw(self, random: np.random.Generator, strength: float) -> NDArray[np.float32]:
+        """(478, 3) a random difference between a face and the mean face, times ``strength``."""
+        weights = np.clip(random.standard_normal(len(self.directions)), -2, 2)
+        return np.tensordot(strength * weights, self.directions, 1).astype(np.float32)
+
+
+def learn_shape_space(meshes: Sequence[NDArray[np.floating]], count: int = 24) -> ShapeSpace:
+    """Principal components of meshes with closed mouths, each turned to the front first.
+
+    Expression is no identity: meshes whose lips are apart are left out, and what the lips' line
+    does is damped. Only the symmetric part counts, since pose leaves an uneven rest.
+
+    Args:
+        meshes: (478, 3) each, one a person.
+        count: directions kept.
+
+    Raises:
+        DataError: too few people with closed mouths.
+    """
+    canonical = canonical_points()
+    pairs = mirror_index()
+    flip = np.array([-1.0, 1.0, 1.0])
+    middle = np.array([128.0, 0.0, 0.0])
+    rows = []
+    for mesh in meshes:
+        gap = np.hypot(*(mesh[13, :2] - mesh[14, :2])) / np.hypot(*(mesh[61, :2] - mesh[291, :2]))
+        if gap > 0.06:
+            continue
+        front = posed_like(mesh, canonical) - middle
+        rows.append((front + front[pairs] * flip) / 2)
+    if len(rows) < _LEAST:
+        raise DataError(
+            f"{len(rows)} people with closed mouths; {_LEAST} are needed to learn how faces differ"
+        )
+    data = np.stack(rows).reshape(len(rows), -1)
+    data -= data.mean(0)
+    _, values, axes = np.linalg.svd(data, full_matrices=False)
+    kept = min(count, len(rows) - 1)
+    scaled = axes[:kept] * (values[:kept, None] / np.sqrt(len(rows) - 1))
+    directions = scaled.reshape(kept, N_POINTS, 3)
+    # the two lips move as one: their line is drawn, not their gap; position 5 is a corner
+    count_lips = len(LIPS_INNER)
+    for k in range(1, count_lips // 2):
+        pair = [LIPS_INNER[(5 - k) % count_lips], LIPS_INNER[5 + k]]
+        directions[:, pair] = directions[:, pair].mean(1, keepdims=True)
+    return ShapeSpace(directions.astype(np.float32))
