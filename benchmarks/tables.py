@@ -17,18 +17,19 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-RESULTS = ROOT / "benchmarks" / "results" / "0.1.0"
+RESULTS = ROOT / "benchmarks" / "results"
 FILES = (
     "README.md",
     "docs/papers/tinybeauty.md",
     "docs/face-mesh.md",
+    "docs/feeding.md",
     "src/visagist/models/makeup-tiny/card.md",
     "src/visagist/models/face-mesh/card.md",
 )
 
 
-def _load(name: str) -> dict[str, Any]:
-    return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+def _load(name: str, release: str = "0.1.0") -> dict[str, Any]:
+    return json.loads((RESULTS / release / f"{name}.json").read_text(encoding="utf-8"))
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
@@ -199,7 +200,66 @@ def mesh_numbers() -> str:
     return f"{_table(head, rows)}\n\n{note}"
 
 
+def feeding() -> str:
+    """How fast a corpus becomes batches."""
+    r = _load("feeding", "0.2.0")
+    labels = {
+        "copy": "floor: the batch copied within memory",
+        "mapped": "from the cache, when it is asked for",
+        "mapped, ahead": "from the cache, a thread ahead",
+        "stream, 1 decoder": "from the shards, 1 thread decodes",
+        "stream, 2 decoders": "from the shards, 2 threads decode",
+        "mesh batches": "mesh training's batches, every disturbance",
+        "makeup batches, 1 worker": "makeup training's batches, 1 thread",
+        "makeup batches, 2 workers": "makeup training's batches, 2 threads",
+    }
+    rows = [
+        (label, f"{r['rates'][key]['per_second']:,.0f}", f"{r['rates'][key]['cpu_ms']:.2f}")
+        for key, label in labels.items()
+    ]
+    for name, need in r["needs"].items():
+        rows.append((f"what the {name} training takes", f"{need['median_per_second']:.0f}", ""))
+    m, c, b, load = r["machine"], r["corpus"], r["batch"], r["load"]
+    note = (
+        f"{c['faces']:,} faces, crops of {c['side']} pixels ({c['picture_kb']:.0f} kB); batches "
+        f"of {b['faces']} at {b['side']} pixels, those of makeup at their own size. Best of "
+        f"{r['windows']} windows of {r['seconds']:.0f} seconds on {m['cores']} cores, {m['cpu']}, "
+        f"{m['system']}, Python {m['python']}, torch {m['torch']} on one thread; the load was "
+        f"{load['before']} before and {load['after']} after. Writing the cache takes "
+        f"{r['cache_ms_per_face']:.0f} ms of processor time and "
+        f"{r['cache_mb'] / c['faces'] * 1000:.0f} kB a face; "
+        "`python benchmarks/feeding.py --corpus CORPUS`."
+    )
+    return f"{_table(('', 'faces a second', 'processor ms a face'), rows)}\n\n{note}"
+
+
+def wide_crop() -> str:
+    """What one wide crop for all trainings costs."""
+    r = _load("wide_crop", "0.2.0")
+    rows = [
+        (
+            f"{k['side']} pixels at {k['zoom']}, quality {k['quality']}",
+            f"{k['kb']:.0f}",
+            *(
+                cell
+                for name in ("makeup", "mesh")
+                for cell in (
+                    (f"{k[f'{name}_psnr']:.1f} dB", f"{k[f'{name}_sharpness']:.0%}")
+                    if f"{name}_psnr" in k
+                    else ("", "")
+                )
+            ),
+        )
+        for k in r["kept"]
+    ]
+    head = ("the corpus keeps", "kB a face", "makeup: PSNR", "sharpness", "mesh: PSNR", "sharpness")
+    note = f"Medians over {r['faces']} photos; `python benchmarks/wide_crop.py --data DIR`."
+    return f"{_table(head, rows)}\n\n{note}"
+
+
 TABLES: dict[str, Callable[[], str]] = {
+    "feeding": feeding,
+    "wide-crop": wide_crop,
     "makeup-numbers": makeup_numbers,
     "makeup-styles": makeup_styles,
     "speed": speed,
