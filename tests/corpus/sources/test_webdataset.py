@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.corpus.sources.trees import MESH, TREES, npy, picture, write_tar
-from visagist.corpus.sources import open_source
+from visagist.corpus.sources import SourceConfig, open_source
 from visagist.corpus.task import SkippedItemError
 from visagist.photo import Photo
 
@@ -51,6 +51,26 @@ def test_what_the_usual_loader_reads_is_what_is_listed(tmp_path):
     }
     ours = {i.name.partition("/")[2].rpartition(".")[0]: i.read() for i in good(shard)}
     assert ours == theirs
+
+
+def test_a_recipe_cannot_widen_what_a_sample_allows(tmp_path):
+    TREES["webdataset"](tmp_path)
+    config = SourceConfig(path=str(tmp_path), uses=("mesh", "makeup"))
+    uses = {item.name: item.origin.uses for item in open_source(config).items()}
+    assert uses["set-00000.tar/0001.jpg"] == ("mesh",)
+    assert uses["set-00000.tar/sub/0002.png"] == ("mesh", "makeup")
+    config = SourceConfig(path=str(tmp_path), uses=("makeup",))
+    uses = {item.name: item.origin.uses for item in open_source(config).items()}
+    assert uses["set-00000.tar/0001.jpg"] == ()
+
+
+def test_keys_differ_by_case(tmp_path):
+    about = b'{"identity": "ann"}'
+    write_tar(tmp_path / "s.tar", [("A.json", about), ("a.jpg", picture(1)), ("B.JPG", picture(2))])
+    assert {i.name: i.origin.identity for i in good(tmp_path)} == {
+        "s.tar/a.jpg": "",
+        "s.tar/B.JPG": "",
+    }
 
 
 def test_one_shard_or_a_folder_of_shards(tmp_path):
