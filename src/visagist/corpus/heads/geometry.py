@@ -128,6 +128,37 @@ def build_head(spec: HeadSpec, assets: HeadAssets | None = None) -> HeadGeometry
         MissingExtraError: the base mesh is not installed.
         DataError: an asset or target does not exist or is damaged.
     """
+    body = shaped(spec)
+    surfaces = [_skin(body.vertices, spec, assets)]
+    if assets is not None:
+        surfaces += _proxies(body, spec, assets)
+    turn = gaze_matrix(spec.expression.gaze)
+    points = mesh_points(body.vertices, body.eye_centres, body.eye_radius, turn)
+    return HeadGeometry(tuple(surfaces), points, body.eye_centres, body.eye_radius)
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """The base mesh, helpers included, as a person's with an expression, in model space.
+
+    Attributes:
+        vertices: (19158, 3) float32.
+        eye_centres: (2, 3) float32 of the right and the left eyeball.
+        eye_radius: of both.
+    """
+
+    vertices: NDArray[np.float32]
+    eye_centres: NDArray[np.float32]
+    eye_radius: float
+
+
+def shaped(spec: HeadSpec) -> Body:
+    """The base mesh with a person's shape and expression.
+
+    Raises:
+        MissingExtraError: the base mesh is not installed.
+        DataError: a target does not exist or is damaged.
+    """
     base = base_mesh()
     built = base.moved(spec.shape.targets())
     centres = np.stack([_centre(built[eye]) for eye in _EYES])
@@ -136,14 +167,7 @@ def build_head(spec: HeadSpec, assets: HeadAssets | None = None) -> HeadGeometry
     for eye in _EYES:  # the units shift the eyeballs; they are turned instead
         vertices[eye] = built[eye]
     origin = centres.mean(0)
-    vertices -= origin
-    centres -= origin
-
-    surfaces = [_skin(vertices, spec, assets)]
-    if assets is not None:
-        surfaces += _proxies(vertices, centres, spec, assets)
-    points = mesh_points(vertices, centres, radius, gaze_matrix(spec.expression.gaze))
-    return HeadGeometry(tuple(surfaces), points, centres, radius)
+    return Body(vertices - origin, centres - origin, radius)
 
 
 def _centre(sphere: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -169,15 +193,10 @@ def _skin(vertices: NDArray[np.float32], spec: HeadSpec, assets: HeadAssets | No
     return _surface("skin", vertices, draw, parts, texture, "opaque")
 
 
-def _proxies(
-    vertices: NDArray[np.float32],
-    centres: NDArray[np.float32],
-    spec: HeadSpec,
-    assets: HeadAssets,
-) -> list[Surface]:
+def _proxies(body: Body, spec: HeadSpec, assets: HeadAssets) -> list[Surface]:
     """Eyes, teeth, tongue, hair, brows and lashes, in the order to draw them."""
     eyes = assets.proxy("eyes", "high-poly")
-    turned = _turn(eyes.fit.apply(vertices), centres, spec.expression.gaze)
+    turned = _turn(eyes.fit.apply(body.vertices), body.eye_centres, spec.expression.gaze)
     iris = assets.iris(spec.iris) if spec.iris else None
     surfaces = [_surface("eyes", turned, eyes.draw, Part.EYES, iris, "opaque")]
     rest: tuple[tuple[str, str, str, Part, Alpha], ...] = (
@@ -190,7 +209,7 @@ def _proxies(
     for name, kind, asset, part, alpha in rest:
         if asset:
             proxy = assets.proxy(kind, asset)
-            fitted = proxy.fit.apply(vertices)
+            fitted = proxy.fit.apply(body.vertices)
             surfaces.append(_surface(name, fitted, proxy.draw, part, proxy.texture, alpha))
     return surfaces
 
