@@ -26,6 +26,7 @@ from types import TracebackType
 from typing import Any, TypedDict
 
 import ray
+from ray import cloudpickle
 from ray.data import ActorPoolStrategy, DataContext
 from ray.exceptions import RayError
 
@@ -86,7 +87,8 @@ class Ray:
                 f"{address} is an address for Ray's client; run the build on a machine of the "
                 "cluster, with --address auto or HOST:PORT"
             )
-        self._spec = pickle.dumps((task, run_chunk))
+        # by value what pickle takes by name: classes of a script or a notebook
+        self._spec = cloudpickle.dumps((task, run_chunk))
         self._folder = folder.resolve()
         self._workers = workers
         self._address = address
