@@ -16,12 +16,14 @@ from visagist.errors import InputError
 if TYPE_CHECKING:
     from visagist.corpus.build import Built, CorpusRecipe
 
-__all__ = ["build"]
+__all__ = ["Bars", "Engine", "build", "print_built", "report_of"]
 
 _STAGES = {"prepare": "faces", "compare": "near-duplicates", "write": "shards"}
 
 
-class _Engine(StrEnum):
+class Engine(StrEnum):
+    """Who runs the chunks of a build."""
+
     processes = "processes"
     ray = "ray"
     serial = "serial"
@@ -49,7 +51,7 @@ def build(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Chunks at once; one a core by default.")
     ] = None,
-    engine: Annotated[_Engine, typer.Option(help="Who runs the chunks.")] = _Engine.processes,
+    engine: Annotated[Engine, typer.Option(help="Who runs the chunks.")] = Engine.processes,
     address: Annotated[
         str | None, typer.Option(help="Of a Ray cluster; without it Ray starts here.")
     ] = None,
@@ -69,7 +71,7 @@ def build(
     opened = open_sources([*settings.sources, *(sources or ())], data)
     if not opened:
         raise InputError("nothing to build from: give a SOURCE, or a --recipe with sources")
-    with needs_extra("scale"), _Bars(quiet=as_json) as bars:  # only the engine ray imports more
+    with needs_extra("scale"), Bars(quiet=as_json) as bars:  # only the engine ray imports more
         built = run(
             PhotoTask(opened, _photos(settings, size)),
             output,
@@ -81,11 +83,11 @@ def build(
             overwrite=overwrite,
             progress=bars,
         )
-    report = _report(built)
+    report = report_of(built)
     if as_json:
         print_json(report)
     else:
-        _print(built, report)
+        print_built(built, report)
 
 
 def _photos(settings: CorpusRecipe, size: int | None) -> Any:  # noqa: ANN401  (PhotoConfig)
@@ -94,7 +96,8 @@ def _photos(settings: CorpusRecipe, size: int | None) -> Any:  # noqa: ANN401  (
     return settings.photos.model_copy(update={"size": size})
 
 
-def _report(built: Built) -> dict[str, Any]:
+def report_of(built: Built) -> dict[str, Any]:
+    """What a build came to, as JSON."""
     summary = built.corpus.summary
     return {
         "corpus": str(built.corpus.path),
@@ -106,7 +109,8 @@ def _report(built: Built) -> dict[str, Any]:
     }
 
 
-def _print(built: Built, report: Mapping[str, Any]) -> None:
+def print_built(built: Built, report: Mapping[str, Any]) -> None:
+    """The same for people."""
     if not built.fresh:
         print(f"{report['corpus']} is finished and made with these settings: nothing to do")
     elif built.resumed:
@@ -118,7 +122,7 @@ def _print(built: Built, report: Mapping[str, Any]) -> None:
     print(f"{report['corpus']} (what was dropped, and why: report.jsonl)")
 
 
-class _Bars:
+class Bars:
     """A progress bar for each stage of a build, one after the other."""
 
     def __init__(self, *, quiet: bool) -> None:
@@ -126,7 +130,7 @@ class _Bars:
         self._stack = ExitStack()
         self._advance: Callable[..., None] = lambda done: None
 
-    def __enter__(self) -> _Bars:
+    def __enter__(self) -> Bars:
         return self
 
     def __exit__(self, *_: object) -> None:
