@@ -29,6 +29,7 @@ from family import Family
 
 from visagist.corpus import engines, prepare
 from visagist.corpus.build import BuildConfig, build, chunk
+from visagist.corpus.build.gather import gather
 from visagist.corpus.corpus import INDEX, SHARDS, Corpus
 from visagist.corpus.duplicates import candidate_pairs
 from visagist.corpus.prepare import PhotoConfig, PhotoTask
@@ -233,11 +234,50 @@ def duplicates_part(_: Sequence[str], count: int) -> Result:
     }
 
 
+def gather_part(photos: Sequence[str], count: int) -> Result:
+    """What the end of a build holds in memory for each sample, on rows that repeat a real one."""
+    task = Sampled(photos, 1)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        chunk.run_chunk(task, 0, list(task.items()), folder)
+        summary = json.loads(chunk.summary_path(folder, 0).read_bytes())
+        (row,) = summary["rows"]
+        per_chunk = 1000
+        for number in range(count // per_chunk):
+            rows = []
+            for k in range(number * per_chunk, (number + 1) * per_chunk):
+                origin = {**row["labels"]["origin"], "item": f"photos/person-{k:09d}.jpg"}
+                rows.append(
+                    {**row, "labels": {**row["labels"], "key": f"{k:016x}", "origin": origin}}
+                )
+            text = json.dumps({**summary, "rows": rows})
+            chunk.summary_path(folder, number).write_text(text, encoding="utf-8")
+        before, start = _resident(), time.process_time()
+        gathered = gather(folder, count // per_chunk, BuildConfig())
+        seconds, after = time.process_time() - start, _resident()
+        summary_bytes = len(text) / per_chunk
+    return {
+        "samples": len(gathered),
+        "bytes_per_sample": round((after - before) / len(gathered)),
+        "cpu_us_per_sample": round(1e6 * seconds / len(gathered), 1),
+        "summary_bytes_per_sample": round(summary_bytes),
+    }
+
+
+def _resident() -> int:
+    """Memory of this process in bytes, without mapped files (Linux)."""
+    for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
+        if line.startswith("RssAnon:"):
+            return int(line.split()[1]) * 1024
+    raise SystemExit("this benchmark reads memory from Linux's /proc")
+
+
 PARTS: dict[str, Callable[..., Result]] = {
     "photos": photos_part,
     "stages": stages_part,
     "engine": engine_part,
     "build": build_part,
+    "gather": gather_part,
     "duplicates": duplicates_part,
 }
 RUNS = (("serial", 1), ("processes", 1), ("processes", 2), ("ray", 1), ("ray", 2))
@@ -270,6 +310,7 @@ def everything(photos: Sequence[str], *, quick: bool) -> Result:
             for count in (few, many)
         ],
         "growth": [measured(photos, "build", 2, count) for count in grown],
+        "gather": measured(photos, "gather", crowd[0]),
         "duplicates": [measured(photos, "duplicates", count) for count in crowd],
     }
 

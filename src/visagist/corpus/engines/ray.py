@@ -88,7 +88,7 @@ class Ray:
                 "cluster, with --address auto or HOST:PORT"
             )
         # by value what pickle takes by name: classes of a script or a notebook
-        self._spec = cloudpickle.dumps((task, run_chunk))
+        self._spec = cloudpickle.dumps((task, run_chunk))  # type: ignore[no-untyped-call]
         self._folder = folder.resolve()
         self._workers = workers
         self._address = address
