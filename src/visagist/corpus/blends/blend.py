@@ -66,6 +66,42 @@ class Mixture:
     mouth: int = 0
 
 
+def draw_mixture(
+    random: np.random.Generator, count: int, *, host_share: float, spread: float
+) -> Mixture:
+    """Weights around the configured shares; eyes, brows and mouth from as many people as can be.
+
+    Args:
+        random: draws it.
+        count: of parents; the first is the host.
+        host_share: mean weight of the host; the others share the rest.
+        spread: weights are drawn so far around their means.
+    """
+
+    def weights() -> tuple[float, ...]:
+        mean = np.full(count, (1 - host_share) / (count - 1))
+        mean[0] = host_share
+        drawn = np.clip(mean + spread * random.uniform(-1, 1, count), 0, None)
+        drawn /= max(drawn.sum(), 1e-9)
+        head = [round(float(w), 4) for w in drawn[:-1]]
+        return (*head, round(1 - sum(head), 4))
+
+    shape, texture = weights(), weights()
+    # the host already gives all around the face, so the others come first
+    others = [1 + int(k) for k in random.permutation(count - 1)]
+    features = [[*others, 0][k % count] for k in range(3)]
+    eyes, brows, mouth = (features[int(k)] for k in random.permutation(3))
+    return Mixture(
+        shape=shape,
+        texture=texture,
+        host=0,
+        detail=int(random.integers(count)),
+        eyes=eyes,
+        brows=brows,
+        mouth=mouth,
+    )
+
+
 def blend(
     images: Sequence[NDArray[np.uint8]],
     meshes: Sequence[NDArray[np.floating]],
@@ -236,7 +272,7 @@ def _inner(oval: Floats, softness: float) -> Floats:
     """0 at the oval's edge, 1 further than ``softness`` pixels inside."""
     soft = _blur(oval, softness / 2)
     t = np.clip((soft - np.float32(0.5)) * np.float32(2.1), 0, 1) * oval
-    return t * t * (3 - 2 * t)
+    return np.asarray(t * t * (3 - 2 * t), np.float32)
 
 
 def _blur(image: Floats, sigma: float) -> Floats:
@@ -249,4 +285,6 @@ def _blur(image: Floats, sigma: float) -> Floats:
         image, (-(-width // factor), -(-height // factor)), interpolation=cv2.INTER_AREA
     )
     small = cv2.GaussianBlur(small, (0, 0), sigma / factor)
-    return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+    return np.asarray(
+        cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR), np.float32
+    )

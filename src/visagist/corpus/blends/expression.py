@@ -1,4 +1,4 @@
-"""Expressions as movements of the mesh points, and faces moved by them.
+"""Expressions as movements of the mesh points.
 
 The movements were read off heads rendered from MakeHuman's base mesh and CC0 face units
 (:func:`fit_units`), averaged over builds, and ship as ``expressions.npz``.
@@ -13,9 +13,7 @@ from importlib import resources
 import numpy as np
 from numpy.typing import NDArray
 
-from visagist.corpus.blends.light import multiplied, shading_change
 from visagist.corpus.blends.posing import posed_like
-from visagist.corpus.blends.warp import warp
 from visagist.errors import InputError
 from visagist.face.topology import LIPS_INNER, N_SKIN_POINTS, canonical_points
 
@@ -28,7 +26,8 @@ UNITS = (
     "mouthUpperUp", "noseSneer",
 )  # fmt: skip
 """Both sides together; named as in ARKit."""
-_CLOSED = 0.045  # gap of the lips over their width below which a mouth is closed
+CLOSED = 0.045
+"""Gap of the lips over their width below which a mouth is closed."""
 
 
 def mouth_open(mesh: NDArray[np.floating]) -> float:
@@ -42,7 +41,8 @@ def units() -> dict[str, Floats]:
     """Each unit's movement at full weight, (478, 3) in the frontal canonical crop's pixels."""
     with resources.files(__package__).joinpath(FILE).open("rb") as stream:
         data = np.load(stream, allow_pickle=False)
-        return {str(n): v.astype(np.float32) for n, v in zip(data["names"], data["moves"], strict=True)}
+        moves = zip(data["names"], data["moves"], strict=True)
+        return {str(name): move.astype(np.float32) for name, move in moves}
 
 
 def expressed(mesh: NDArray[np.floating], weights: Mapping[str, float]) -> Floats:
@@ -64,33 +64,13 @@ def expressed(mesh: NDArray[np.floating], weights: Mapping[str, float]) -> Float
     for name, weight in weights.items():
         move += weight * units()[name]
     front = canonical_points()
-    if mouth_open(mesh) < _CLOSED:
+    if mouth_open(mesh) < CLOSED:
         count = len(LIPS_INNER)
         for k in range(1, count // 2):
             pair = [LIPS_INNER[(5 - k) % count], LIPS_INNER[5 + k]]
             move[pair] = move[pair].mean(0)
     turned = posed_like(front + move, mesh, front) - posed_like(front, mesh)
     return (np.asarray(mesh, np.float64) + turned).astype(np.float32)
-
-
-def express(
-    image: NDArray[np.uint8], mesh: NDArray[np.floating], weights: Mapping[str, float]
-) -> tuple[NDArray[np.uint8], Floats]:
-    """A face with another expression, its new folds shaded.
-
-    Args:
-        image: (S, S, 3) crop.
-        mesh: (478, 3).
-        weights: of units, added to the expression that is there.
-
-    Returns:
-        The picture and its mesh.
-    """
-    goal = expressed(mesh, weights)
-    moved = warp(image, mesh, goal)
-    if not any(weights.values()):
-        return moved, goal
-    return multiplied(moved, shading_change(mesh, goal, image.shape[0])), goal
 
 
 def fit_units(seeds: Sequence[int] = tuple(range(12))) -> dict[str, Floats]:
@@ -118,8 +98,13 @@ def fit_units(seeds: Sequence[int] = tuple(range(12))) -> dict[str, Floats]:
 
         rest = points({})
         for name in UNITS:
-            sides = (name,) if name in {"browInnerUp", "jawOpen", "mouthPucker"} else (
-                f"{name}Left", f"{name}Right",
+            sides = (
+                (name,)
+                if name in {"browInnerUp", "jawOpen", "mouthPucker"}
+                else (
+                    f"{name}Left",
+                    f"{name}Right",
+                )
             )
             moved = points(dict.fromkeys(sides, 1.0))
             total[name] += posed_like(moved, front, rest) - posed_like(rest, front)

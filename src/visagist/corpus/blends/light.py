@@ -61,7 +61,7 @@ def point_normals(mesh: NDArray[np.floating]) -> Floats:
     for k in range(3):
         np.add.at(normals, faces[:, k], across)
     length = np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
-    return (normals / length).astype(np.float32)
+    return np.asarray(normals / length, np.float32)
 
 
 def normal_map(mesh: NDArray[np.floating], size: int) -> Floats:
@@ -80,9 +80,9 @@ def normal_map(mesh: NDArray[np.floating], size: int) -> Floats:
     dense = interpolate(normals, points, shown)
     dense[shown < 0] = (0, 0, 1)
     # facets of the mesh must not show
-    dense = cv2.GaussianBlur(dense, (0, 0), 2.5 * face_scale(mesh))
-    length = np.maximum(np.linalg.norm(dense, axis=2, keepdims=True), 1e-6)
-    return np.asarray(dense / length, np.float32)
+    smooth = cv2.GaussianBlur(dense, (0, 0), 2.5 * face_scale(mesh))
+    length = np.maximum(np.linalg.norm(smooth, axis=2, keepdims=True), 1e-6)
+    return np.asarray(smooth / length, np.float32)
 
 
 def shading_ratio(normals: Floats, light: Light) -> Floats:
@@ -90,26 +90,7 @@ def shading_ratio(normals: Floats, light: Light) -> Floats:
     x, y, z = light.towards
     change = x * normals[..., 0] + y * normals[..., 1] + z * (normals[..., 2] - 1)
     change += light.rim * (1 - normals[..., 2] ** 2)
-    return np.clip(1 + change, _LEAST, _MOST).astype(np.float32)
-
-
-def relight(
-    image: NDArray[np.uint8], mesh: NDArray[np.floating], light: Light
-) -> NDArray[np.uint8]:
-    """A face in other light.
-
-    Args:
-        image: (S, S, 3) uint8 crop.
-        mesh: (478, 3) of the face in it.
-        light: the change.
-
-    Returns:
-        (S, S, 3) uint8; the same picture where nothing changes.
-    """
-    if light == _NO_CHANGE:
-        return image.copy()
-    ratio = shading_ratio(normal_map(mesh, image.shape[0]), light)
-    return multiplied(image, ratio, light)
+    return np.asarray(np.clip(1 + change, _LEAST, _MOST), np.float32)
 
 
 def multiplied(
@@ -127,7 +108,7 @@ def multiplied(
     over = np.maximum(value - _KNEE, 0)
     soft = np.minimum(value, _KNEE) + over / (1 + over / (255 - _KNEE))
     value = np.where(factor <= 1, value, np.maximum(soft, old))
-    return np.clip(np.rint(value), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(value), 0, 255), np.uint8)
 
 
 def shading_change(

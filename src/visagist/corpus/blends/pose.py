@@ -5,13 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from visagist.corpus.blends.warp import warp
 from visagist.face.topology import FACE_OVAL
 
 Floats = NDArray[np.float32]
 
-LARGEST = 12.0
-"""Degrees; beyond, what the picture does not show would have to be made up."""
 # The head turns about a point behind the face, in widths of the face behind its outline.
 _PIVOT = 0.25
 
@@ -34,23 +31,4 @@ def turned(mesh: NDArray[np.floating], *, yaw: float, pitch: float, roll: float 
     about_x = np.array([[1, 0, 0], [0, np.cos(p), np.sin(p)], [0, -np.sin(p), np.cos(p)]])
     about_z = np.array([[np.cos(r), -np.sin(r), 0], [np.sin(r), np.cos(r), 0], [0, 0, 1]])
     result = (points - pivot) @ (about_z @ about_y @ about_x).T + pivot
-    return result.astype(np.float32)
-
-
-def turn(
-    image: NDArray[np.uint8], mesh: NDArray[np.floating], *, yaw: float, pitch: float, roll: float
-) -> tuple[NDArray[np.uint8], Floats]:
-    """A face turned a little; hair and background follow by stretching.
-
-    Args:
-        image: (S, S, 3) crop.
-        mesh: (478, 3).
-        yaw: degrees to the image's right, at most ``LARGEST``.
-        pitch: degrees up, at most ``LARGEST``.
-        roll: degrees clockwise.
-
-    Returns:
-        The picture and its mesh.
-    """
-    goal = turned(mesh, yaw=yaw, pitch=pitch, roll=roll)
-    return warp(image, mesh, goal), goal
+    return np.asarray(result, np.float32)

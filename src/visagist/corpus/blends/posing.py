@@ -56,4 +56,5 @@ def posed_like(
     sign = np.array([1.0, 1.0, np.sign(np.linalg.det(u @ vt)) or 1.0])
     scale = (s * sign).sum() / (p**2).sum()
     turn = scale * (u * sign) @ vt
-    return (np.asarray(mesh, np.float64) - source.mean(0)) @ turn.T + target.mean(0)
+    moved = (np.asarray(mesh, np.float64) - source.mean(0)) @ turn.T + target.mean(0)
+    return np.asarray(moved, np.float64)

@@ -7,6 +7,8 @@ of the crop, where nothing moves, so that hair and background follow the face sm
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import pairwise
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -15,6 +17,7 @@ from numpy.typing import NDArray
 from visagist.face.topology import FACE_OVAL, N_SKIN_POINTS, triangles
 
 Floats = NDArray[np.float32]
+Picture = TypeVar("Picture", NDArray[np.uint8], NDArray[np.float32])
 
 # How far the rings lie between the oval (0) and the border (1).
 _RINGS = (0.2, 0.45, 0.72, 1.0)
@@ -33,7 +36,7 @@ def surface() -> NDArray[np.int32]:
     rings = [np.array(FACE_OVAL)]
     rings += [N_SKIN_POINTS + count * r + np.arange(count) for r in range(len(_RINGS))]
     strips = [triangles()]
-    for inner, outer in zip(rings[:-1], rings[1:], strict=True):
+    for inner, outer in pairwise(rings):
         follow_in, follow_out = np.roll(inner, -1), np.roll(outer, -1)
         strips.append(np.stack([inner, outer, follow_in], 1))
         strips.append(np.stack([follow_in, outer, follow_out], 1))
@@ -151,17 +154,19 @@ def field(
     return where
 
 
-def sample(image: NDArray, where: Floats) -> NDArray:
+def sample(image: Picture, where: Floats) -> Picture:
     """Read a picture at the places of a field (bicubic); outside it, its border is mirrored."""
-    return cv2.remap(
-        image, where[..., 0] - 0.5, where[..., 1] - 0.5, cv2.INTER_CUBIC,
+    result = cv2.remap(
+        image,
+        where[..., 0] - 0.5,
+        where[..., 1] - 0.5,
+        cv2.INTER_CUBIC,
         borderMode=cv2.BORDER_REFLECT_101,
     )
+    return np.asarray(result, image.dtype)
 
 
-def warp(
-    image: NDArray[np.uint8], mesh: NDArray[np.floating], target: NDArray[np.floating]
-) -> NDArray[np.uint8]:
+def warp(image: Picture, mesh: NDArray[np.floating], target: NDArray[np.floating]) -> Picture:
     """Move the face of a square crop from one mesh to another.
 
     Args:

@@ -1,0 +1,220 @@
+"""Blends as work for a build: a seed becomes a person in one, two or more pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visagist.corpus.blends.blend import Mixture, blend, draw_mixture
+from visagist.corpus.blends.change import changed, draw_change
+from visagist.corpus.blends.config import BlendConfig
+from visagist.corpus.blends.parents import (
+    child_origin,
+    draw_parents,
+    glasses,
+    may_be_parent,
+    person,
+)
+from visagist.corpus.blends.shape_space import ShapeSpace, learn_shape_space
+from visagist.corpus.corpus import Corpus
+from visagist.corpus.index import Record
+from visagist.corpus.make import make_sample
+from visagist.corpus.sample import Sample
+from visagist.corpus.task import Item, SkippedItemError
+from visagist.errors import InputError
+from visagist.face.align import transform_points
+
+_TRIES = 12  # draws of parents until none seems to wear glasses
+_MOST_SHAPES = 800  # people whose meshes make the shape space
+
+
+class BlendTask:
+    """Makes blends of the people of a corpus; see :class:`~visagist.corpus.task.CorpusTask`.
+
+    Args:
+        corpus: folder of a finished corpus.
+        config: how.
+
+    Raises:
+        DataError: there is no corpus.
+        InputError: its splits hold too few faces that may be blended.
+    """
+
+    def __init__(self, corpus: Path, config: BlendConfig) -> None:
+        self.corpus, self.config = Path(corpus), config
+        for split in config.splits:
+            people = len({person(record) for record in self._faces.candidates.get(split, ())})
+            if people < config.parents:
+                raise InputError(
+                    f"{corpus}: {people} people in {split} have a face that may be blended; "
+                    f"{config.parents} are needed. Leave the split out, or loosen the rules"
+                )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Only settings travel between processes."""
+        return {"corpus": self.corpus, "config": self.config}
+
+    @cached_property
+    def _faces(self) -> _Faces:
+        return _Faces(Corpus.open(self.corpus), self.config)
+
+    def items(self) -> Iterable[Item]:
+        """One a blend: its number."""
+        for number in range(self.config.count):
+            yield Item(f"{self.config.source}/{number:08d}", number)
+
+    def describe(self) -> dict[str, object]:
+        """The settings, and which corpus the parents come from."""
+        return {
+            "blends": self.config.model_dump(mode="json"),
+            "parents": self._faces.corpus.summary["index_sha256"],
+        }
+
+    def prepare(self, item: Item) -> list[Sample]:
+        """The pictures of one blended person.
+
+        Raises:
+            SkippedItemError: nobody fits the first parent that was drawn.
+        """
+        config, number = self.config, int(item.payload)
+        random = np.random.default_rng([config.seed, number])
+        parents = self._draw(random)
+        loaded = [self._faces.window(record) for record in parents]
+        images, meshes = [one[0] for one in loaded], [one[1] for one in loaded]
+        mixture = draw_mixture(
+            random, len(parents), host_share=config.host_share, spread=config.spread
+        )
+        variation = None
+        if config.variation:
+            variation = self._faces.shapes(parents[0].split).draw(random, config.variation)
+        image, mesh = blend(images, meshes, mixture, variation=variation)
+        pictures: list[tuple[NDArray[np.uint8], NDArray[np.float32], dict[str, object]]] = [
+            (image, mesh, {})
+        ]
+        for _ in range(config.pictures - 1):
+            change = draw_change(random, mesh, max_turn=config.max_turn, max_light=config.max_light)
+            pictures.append((*changed(image, mesh, change), change.facts()))
+        facts = _facts(parents, mixture)
+        return [
+            self._sample(number, k, picture, parents, loaded[0], facts)
+            for k, picture in enumerate(pictures)
+        ]
+
+    def _draw(self, random: np.random.Generator) -> list[Record]:
+        faces, config = self._faces, self.config
+        pool = faces.pool
+        found = "nobody fits the first parent that was drawn"
+        for _ in range(_TRIES):
+            split = pool[int(random.integers(len(pool)))]
+            parents = draw_parents(random, faces.candidates[split], config.parents, config.rules)
+            if len(parents) < config.parents:
+                continue
+            worn = [r.key for r in parents if faces.glasses(r) > config.rules.max_glasses]
+            if not worn:
+                return parents
+            found = f"{worn[0]} seems to wear glasses"
+        raise SkippedItemError("no_parents", f"{found}, {_TRIES} times over")
+
+    def _sample(  # noqa: PLR0917  (what a picture is made of)
+        self,
+        number: int,
+        k: int,
+        picture: tuple[NDArray[np.uint8], NDArray[np.float32], dict[str, object]],
+        parents: Sequence[Record],
+        host: tuple[NDArray[np.uint8], NDArray[np.float32], Sample, int],
+        facts: dict[str, object],
+    ) -> Sample:
+        image, mesh, change = picture
+        _, _, first, margin = host
+        whole = first.image.copy()
+        inside = slice(margin, margin + image.shape[0])
+        whole[inside, inside] = image
+        source = self.config.source
+        origin = child_origin(
+            parents, source=source, item=f"{number:08d}-{k}", identity=f"{source}/{number:08d}"
+        )
+        given = all(record.labels_from in {"given", "exact"} for record in parents)
+        return make_sample(
+            whole,
+            mesh + np.array([margin, margin, 0], np.float32),
+            origin,
+            zoom=first.zoom,
+            matrix=first.matrix,
+            confidence=min(record.confidence for record in parents),
+            labels_from="given" if given else "network",
+            face_width=min(record.quality.face_width for record in parents),
+            facts={**facts, "change": change} if change else facts,
+        )
+
+
+@dataclass
+class _Faces:
+    """What a process loads once: the index, who may be a parent, and the shapes of people."""
+
+    corpus: Corpus
+    config: BlendConfig
+
+    def __post_init__(self) -> None:
+        self._shapes: dict[str, ShapeSpace] = {}
+        self._glasses: dict[str, float] = {}
+
+    @cached_property
+    def candidates(self) -> dict[str, list[Record]]:
+        """Possible parents by split."""
+        found: dict[str, list[Record]] = {}
+        for record in self.corpus.select(splits=self.config.splits, use=self.config.use):
+            if may_be_parent(record, self.config.rules):
+                found.setdefault(record.split, []).append(record)
+        return found
+
+    @cached_property
+    def pool(self) -> list[str]:
+        """The split of each candidate: what is drawn from is drawn as often as it has faces."""
+        return [split for split in self.config.splits for _ in self.candidates[split]]
+
+    def shapes(self, split: str) -> ShapeSpace:
+        """How the people of one split differ; nothing is learned across splits."""
+        if split not in self._shapes:
+            people = {person(record): record for record in reversed(self.candidates[split])}
+            chosen = [people[name] for name in sorted(people)]
+            step = max(1, len(chosen) // _MOST_SHAPES)
+            self._shapes[split] = learn_shape_space([r.mesh for r in chosen[::step]])
+        return self._shapes[split]
+
+    def glasses(self, record: Record) -> float:
+        """The figure of :func:`~visagist.corpus.blends.parents.glasses`."""
+        if record.key not in self._glasses:
+            image, mesh, _, _ = self.window(record)
+            self._glasses[record.key] = glasses(image, mesh)
+        return self._glasses[record.key]
+
+    def window(self, record: Record) -> tuple[NDArray[np.uint8], NDArray[np.float32], Sample, int]:
+        """The middle of a crop, its mesh there, the whole sample and the margin around."""
+        sample = self.corpus.load(record)
+        size = sample.image.shape[0]
+        margin = max(0, round(size * (1 - self.config.window / sample.zoom) / 2))
+        inside = slice(margin, size - margin)
+        return (
+            np.ascontiguousarray(sample.image[inside, inside]),
+            transform_points(np.array([[1, 0, -margin], [0, 1, -margin]]), sample.mesh),
+            sample,
+            margin,
+        )
+
+
+def _facts(parents: Sequence[Record], mixture: Mixture) -> dict[str, object]:
+    return {
+        "pictures_of_parents": [record.key for record in parents],
+        "shape": list(mixture.shape),
+        "texture": list(mixture.texture),
+        "detail": mixture.detail,
+        "eyes": mixture.eyes,
+        "brows": mixture.brows,
+        "mouth": mixture.mouth,
+    }
