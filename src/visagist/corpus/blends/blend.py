@@ -26,6 +26,7 @@ from visagist.face.topology import (
     FACE_OVAL,
     LEFT_EYE,
     LEFT_IRIS,
+    N_SKIN_POINTS,
     RIGHT_EYE,
     RIGHT_IRIS,
     canonical_points,
@@ -40,6 +41,11 @@ _COARSE_SHARE = 0.5
 # Averaging n unlike textures lowers their contrast by sqrt(sum of squared weights); part of it is
 # given back.
 _CONTRAST = 0.4
+# How far inside the oval each band reaches its full share, same pixels.
+_SOFTNESS = (22.0, 9.0, 4.0)
+# Skin of one face: least spread of L*, a*, b*; squared distances, in spreads, of sure and no skin.
+_LEAST_SPREAD = np.array([10.0, 4.0, 4.5])
+_SURE, _NOT_SKIN = 6.0, 14.0
 _EYES = ((RIGHT_EYE, (468, *RIGHT_IRIS)), (LEFT_EYE, (473, *LEFT_IRIS)))
 
 
@@ -134,38 +140,61 @@ def blend(
         front = canonical_points()
         added = posed_like(front + variation, mixed, front) - posed_like(front, mixed)
         target = (mixed + added).astype(np.float32)
-    warped = _warped(images, meshes, target)
-    masks = region_masks(target, size)
-    target = _with_irises(target, meshes[mixture.eyes])
-    host = warped[mixture.host]
-    unit = face_scale(target)
-    trust = [skin_trust(image, masks, unit) for image in warped]
-    oval = outline(target, FACE_OVAL, size, size)
-    inside = [_inner(oval, softness * unit) for softness in (22.0, 9.0, 4.0)]
-    total = np.zeros_like(host)
-    for k, image in enumerate(warped):
-        if k == mixture.host:
+    source, goal = extended(meshes[mixture.host], target, size)
+    shown = triangle_map(goal, target[:, 2], size)
+    result = sample(images[mixture.host], field(source, goal, shown))
+    box = _box(target, size)
+    host = result[box].astype(np.float32)
+    change = np.zeros_like(host)
+    part = _Part(target - (box[1].start, box[0].start, 0), host)
+    for k, (image, mesh) in enumerate(zip(images, meshes, strict=True)):
+        if k == mixture.host or not _gives(mixture, k):
             continue
-        share = trust[k] * trust[mixture.host]
-        change = toned(image, host, masks.skin * share) - host
-        for band, part in enumerate(_bands(change, share * oval, unit)):
-            total += part * (inside[band] * _weight(mixture, k, band, masks, unit))[..., None]
-    result = np.clip(np.rint(host + total), 0, 255).astype(np.uint8)
+        source, _ = extended(mesh, target, size)
+        where = field(source, goal, shown[box], corner=(box[1].start, box[0].start))
+        change += part.change(sample(image, where).astype(np.float32), mixture, k)
+    result[box] = np.clip(np.rint(host + change), 0, 255).astype(np.uint8)
     if variation is not None:
         result = multiplied(result, shading_change(mixed, target, size))
-    return result, target
+    return result, _with_irises(target, meshes[mixture.eyes])
 
 
-def _warped(
-    images: Sequence[NDArray[np.uint8]], meshes: Sequence[NDArray[np.floating]], target: Floats
-) -> list[Floats]:
-    size = images[0].shape[0]
-    result = []
-    for image, mesh in zip(images, meshes, strict=True):
-        source, goal = extended(mesh, target, size)
-        shown = triangle_map(goal, target[:, 2], size)
-        result.append(sample(image, field(source, goal, shown)).astype(np.float32))
-    return result
+def _box(mesh: Floats, size: int) -> tuple[slice, slice]:
+    """Rows and columns that hold the face."""
+    low = np.maximum(np.floor(mesh[:N_SKIN_POINTS, :2].min(0)).astype(int) - 2, 0)
+    high = np.minimum(np.ceil(mesh[:N_SKIN_POINTS, :2].max(0)).astype(int) + 2, size)
+    return slice(int(low[1]), int(high[1])), slice(int(low[0]), int(high[0]))
+
+
+def _gives(mixture: Mixture, k: int) -> bool:
+    """Whether a parent gives any texture."""
+    features = (mixture.detail, mixture.eyes, mixture.brows, mixture.mouth)
+    return mixture.texture[k] > 0 or k in features
+
+
+class _Part:
+    """The face of the host, warped to the new shape, and what the other parents change in it."""
+
+    def __init__(self, mesh: Floats, host: Floats) -> None:
+        self._host = host
+        self._unit = face_scale(mesh)
+        self._masks = region_masks(mesh, host.shape[:2])
+        self._oval = outline(mesh, FACE_OVAL, *host.shape[:2])
+        self._inside = [_inner(self._oval, softness * self._unit) for softness in _SOFTNESS]
+        self._lab = _to_lab(host)
+        self._trust = skin_trust(self._lab, self._masks, self._unit)
+
+    def change(self, image: Floats, mixture: Mixture, k: int) -> Floats:
+        """What parent k, warped to the same shape, adds to the host."""
+        masks, unit = self._masks, self._unit
+        lab = _to_lab(image)
+        share = skin_trust(lab, masks, unit) * self._trust
+        difference = toned(lab, self._lab, masks.skin * share > 0.5) - self._host
+        total = np.zeros_like(difference)
+        for band, part in enumerate(_bands(difference, share * self._oval, unit)):
+            weight = self._inside[band] * _weight(mixture, k, band, masks, unit)
+            total += part * weight[..., None]
+        return total
 
 
 def _with_irises(target: Floats, mesh: NDArray[np.floating]) -> Floats:
@@ -178,59 +207,60 @@ def _with_irises(target: Floats, mesh: NDArray[np.floating]) -> Floats:
     return result
 
 
-def skin_trust(image: Floats, masks: Regions, unit: float) -> Floats:
-    """How sure each pixel shows this person's skin, (S, S) 0..1: low on hair, glasses and hands.
+def _to_lab(image: Floats) -> Floats:
+    scaled = np.clip(image, 0, 255) * np.float32(1 / 255)
+    return np.asarray(cv2.cvtColor(scaled, cv2.COLOR_RGB2LAB), np.float32)
 
-    Skin is what has the colour of the middle of the face in CIELAB; eyes, brows, lips and nostrils
-    are as sure as the skin around them.
+
+def skin_trust(lab: Floats, masks: Regions, unit: float) -> Floats:
+    """How sure each pixel shows this person's skin, (H, W) 0..1: low on hair, glasses and hands.
+
+    Skin is what has the colour of the middle of the face; eyes, brows, lips and nostrils are as
+    sure as the skin around them.
 
     Args:
-        image: (S, S, 3) float32 RGB 0..255.
+        lab: (H, W, 3) CIELAB.
         masks: of the face in it.
         unit: size of the face, 1 in the canonical crop.
     """
-    lab = cv2.cvtColor(np.clip(image, 0, 255) * np.float32(1 / 255), cv2.COLOR_RGB2LAB)
-    skin = masks.skin > 0.9
-    if skin.sum() < 16:
-        return np.zeros(image.shape[:2], np.float32)
-    rows, columns = np.nonzero(skin)
+    rows, columns = np.nonzero(masks.skin > 0.9)
+    if len(rows) < 16:
+        return np.zeros(lab.shape[:2], np.float32)
     middle = (np.abs(rows - rows.mean()) < 0.55 * np.ptp(rows) / 2) & (
         np.abs(columns - columns.mean()) < 0.7 * np.ptp(columns) / 2
     )
     colours = lab[rows[middle], columns[middle]]
     centre = np.median(colours, axis=0)
-    spread = np.maximum(1.4826 * np.median(np.abs(colours - centre), axis=0), (10.0, 4.0, 4.5))
-    distance = (((lab - centre) / spread.astype(np.float32)) ** 2).sum(-1)
-    near = 1 - np.clip((distance - 8.0) * np.float32(1 / 10.0), 0, 1)
+    spread = np.maximum(1.4826 * np.median(np.abs(colours - centre), axis=0), _LEAST_SPREAD)
+    scaled = (lab - centre.astype(np.float32)) * (1 / spread).astype(np.float32)
+    distance = np.einsum("hwc,hwc->hw", scaled, scaled)
+    near = 1 - np.clip((distance - _SURE) * np.float32(1 / (_NOT_SKIN - _SURE)), 0, 1)
     weight = (masks.skin > 0.5).astype(np.float32)
-    sigma = 2.0 * unit
-    around = _blur(near * weight, sigma) / (_blur(weight, sigma) + np.float32(1e-3))
-    # what is surely covered also covers its edge
+    around = _blur(near * weight, 2.0 * unit) / (_blur(weight, 2.0 * unit) + np.float32(1e-3))
+    # what surely covers the skin also covers a little around it
     return np.asarray(np.clip(around * 1.6 - 0.6, 0, 1), np.float32)
 
 
-def toned(image: Floats, like: Floats, weight: Floats) -> Floats:
-    """A picture whose skin has the mean and the spread of another's, in CIELAB.
+def toned(lab: Floats, like: Floats, where: NDArray[np.bool_]) -> Floats:
+    """A picture whose skin has the mean and the spread of another's, channel by channel.
 
     Args:
-        image: (S, S, 3) float32 RGB 0..255.
+        lab: (H, W, 3) CIELAB.
         like: the other, laid over it.
-        weight: (S, S) where both show skin.
+        where: (H, W) where both show skin.
+
+    Returns:
+        (H, W, 3) float32 RGB, 0..255.
     """
-    one, other = (
-        cv2.cvtColor(np.clip(p, 0, 255) * np.float32(1 / 255), cv2.COLOR_RGB2LAB)
-        for p in (image, like)
-    )
-    total = float(weight.sum())
-    if total < 16:
-        return image
-    w = weight[..., None] / total
-    mean, goal = (one * w).sum((0, 1)), (other * w).sum((0, 1))
-    spread = np.sqrt(((one - mean) ** 2 * w).sum((0, 1)))
-    wanted = np.sqrt(((other - goal) ** 2 * w).sum((0, 1)))
-    gain = np.clip(wanted / np.maximum(spread, 1e-3), 0.7, 1.4).astype(np.float32)
-    matched = (one - mean) * gain + goal
-    return np.asarray(cv2.cvtColor(matched.astype(np.float32), cv2.COLOR_LAB2RGB) * 255)
+    gain, shift = np.ones(3), np.zeros(3)
+    if where.sum() >= 16:
+        mask = where.astype(np.uint8)
+        mean, spread = (v.ravel() for v in cv2.meanStdDev(lab, mask=mask))
+        goal, wanted = (v.ravel() for v in cv2.meanStdDev(like, mask=mask))
+        gain = np.clip(wanted / np.maximum(spread, 1e-3), 0.7, 1.4)
+        shift = goal - gain * mean
+    matched = lab * gain.astype(np.float32) + shift.astype(np.float32)
+    return np.asarray(cv2.cvtColor(matched, cv2.COLOR_LAB2RGB) * np.float32(255), np.float32)
 
 
 def _bands(change: Floats, weight: Floats, unit: float) -> tuple[Floats, Floats, Floats]:
@@ -251,7 +281,7 @@ def _weight(mixture: Mixture, k: int, band: int, masks: Regions, unit: float) ->
     base = mixture.texture[k] * contrast if band == 1 else float(k == mixture.detail)
     weight = np.full_like(masks.skin, base)
     regions = (
-        (masks.brows, mixture.brows, 4.0),
+        (masks.brows, mixture.brows, 6.0),
         (np.maximum(masks.lips, masks.mouth), mixture.mouth, 3.5),
         (masks.eyes, mixture.eyes, 3.5),
     )

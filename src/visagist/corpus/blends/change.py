@@ -72,7 +72,12 @@ class Change:
 
 
 def draw_change(
-    random: np.random.Generator, mesh: NDArray[np.floating], *, max_turn: float, max_light: float
+    random: np.random.Generator,
+    mesh: NDArray[np.floating],
+    *,
+    max_turn: float,
+    max_light: float,
+    grey: bool = False,
 ) -> Change:
     """A change that the picture can bear.
 
@@ -81,7 +86,9 @@ def draw_change(
         mesh: (478, 3) of the face: a closed mouth stays closed.
         max_turn: degrees of yaw and pitch.
         max_light: relative change of light across the face.
+        grey: the picture has no colour and shall stay so.
     """
+    white = 0.0 if grey else _WHITE
     mouths = _CLOSED_MOUTH if mouth_open(mesh) < CLOSED else _OPEN_MOUTH
     weights: dict[str, float] = {}
     for choices in (mouths, _EYES_AND_BROWS):
@@ -100,8 +107,8 @@ def draw_change(
             towards=(_rounded(length * np.cos(angle)), _rounded(length * np.sin(angle)), 0.0),
             rim=_rounded(random.uniform(-0.3, 0.15)),
             stops=_rounded(random.uniform(-_STOPS, _STOPS)),
-            warmth=_rounded(random.uniform(-_WHITE, _WHITE)),
-            tint=_rounded(random.uniform(-_WHITE, _WHITE) / 2),
+            warmth=_rounded(random.uniform(-white, white)),
+            tint=_rounded(random.uniform(-white, white) / 2),
         ),
     )
 

@@ -27,7 +27,10 @@ class ParentConfig(BaseModel):
     min_face_width: float = Field(90, description="width of the face in the photo, pixels", ge=0)
     min_sharpness: float = Field(20, description="variance of the Laplacian at 256 pixels", ge=0)
     max_glasses: float = Field(
-        1.0, description="figure of :func:`~visagist.corpus.blends.parents.glasses`", ge=0
+        1.0, description="figure of :func:`~visagist.corpus.blends.parents.wear`", ge=0
+    )
+    beard_difference: float = Field(
+        0.17, description="of how much darker chin and upper lip are than the cheeks", ge=0
     )
     pose_difference: float = Field(12, description="degrees between two parents", ge=0)
     light_difference: float = Field(14, description="of light_x and light_y, L*", ge=0)

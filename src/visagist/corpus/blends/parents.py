@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import cv2
@@ -26,6 +27,9 @@ _SIDE = 160  # of the frontal view that glasses are looked for in
 _GREY = 2.0  # chroma of skin below which a picture is grey
 # Steps of brightness, as shares of the cheeks', above which frames are likely. Picked on training
 # faces by eye: of the 834 of 1,465 that pass, one in the worst 216 wore glasses.
+_CHEEKS = (50, 280)
+# Beside the philtrum, below the lower lip, the chin, and both sides of it.
+_BEARD = (165, 391, 18, 200, 199, 204, 424, 211, 431)
 _BRIDGE, _BRIDGE_WITH_RIMS, _RIMS, _TEMPLES = 0.09, 0.115, 0.345, 0.2
 
 
@@ -71,33 +75,56 @@ def person(record: Record) -> str:
 
 
 def draw_parents(
-    random: np.random.Generator, candidates: Sequence[Record], count: int, rules: ParentConfig
+    random: np.random.Generator,
+    candidates: Mapping[str, Sequence[Record]],
+    count: int,
+    rules: ParentConfig,
+    looks: Callable[[Record], Wear],
 ) -> list[Record]:
     """People who fit together, the host first; fewer than ``count`` where there are not enough.
 
     Args:
-        random: draws them.
-        candidates: of one split, each allowed by :func:`may_be_parent`.
+        random: draws them: people, then a picture of each.
+        candidates: pictures of each person of one split, all allowed by :func:`may_be_parent`.
         count: how many.
         rules: what fits together.
+        looks: what the face in a picture wears; asked for as few as possible.
     """
-    chosen = [candidates[int(random.integers(len(candidates)))]]
-    for k in random.permutation(len(candidates)):
+    chosen: list[Record] = []
+    people = list(candidates)
+    for k in random.permutation(len(people)):
+        pictures = candidates[people[int(k)]]
+        other = pictures[int(random.integers(len(pictures)))]
+        if not all(fit_together(record.quality, other.quality, rules) for record in chosen):
+            continue
+        seen = looks(other)
+        if seen.glasses > rules.max_glasses or (
+            chosen and abs(seen.beard - looks(chosen[0]).beard) > rules.beard_difference
+        ):
+            continue
+        chosen.append(other)
         if len(chosen) == count:
             break
-        other = candidates[int(k)]
-        if person(other) in {person(record) for record in chosen}:
-            continue
-        if all(fit_together(record.quality, other.quality, rules) for record in chosen):
-            chosen.append(other)
     return chosen
 
 
-def glasses(image: NDArray[np.uint8], mesh: NDArray[np.floating]) -> float:
-    """How much a face looks as if it wore glasses: likely above 1.
+@dataclass(frozen=True, slots=True)
+class Wear:
+    """What a face wears, by its brightness relative to the cheeks.
 
-    Frames leave steps of brightness where bare skin has none: across the bridge of the nose, below
-    both eyes, and beside them. Deep wrinkles and hard shadows leave some, too.
+    Attributes:
+        glasses: likely above 1. Frames leave steps of brightness where bare skin has none: across
+            the bridge of the nose, below both eyes, and beside them. Deep wrinkles and hard
+            shadows leave some, too.
+        beard: by how much upper lip and chin are darker; negative where they are brighter.
+    """
+
+    glasses: float
+    beard: float
+
+
+def wear(image: NDArray[np.uint8], mesh: NDArray[np.floating]) -> Wear:
+    """Look for glasses and a beard.
 
     Args:
         image: (S, S, 3) uint8 crop.
@@ -106,9 +133,13 @@ def glasses(image: NDArray[np.uint8], mesh: NDArray[np.floating]) -> float:
     view = _frontal(image, mesh)
     points = canonical_points()[:, :2] * (_SIDE / 256)
     grey = cv2.cvtColor(view, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    cheeks = [np.median(_patch(grey, points[k], 3, 3)) for k in (50, 280)]
+    cheeks = [np.median(_patch(grey, points[k], 3, 3)) for k in _CHEEKS]
     grey /= max(float(np.mean(cheeks)), 25.0)
+    haired = [float(np.median(_patch(grey, points[k], 2, 2))) for k in _BEARD]
+    return Wear(glasses=_glasses(grey, points), beard=1 - float(np.mean(haired)))
 
+
+def _glasses(grey: NDArray[np.float32], points: NDArray[np.floating]) -> float:
     x = int(points[168, 0])
     bridge = np.median(grey[int(points[9, 1]) + 2 : int(points[195, 1]), x - 4 : x + 5], axis=1)
     smooth = np.convolve(np.pad(bridge, 5, mode="edge"), np.ones(11) / 11, "valid")

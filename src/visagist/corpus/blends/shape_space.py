@@ -12,6 +12,11 @@ from visagist.corpus.blends.posing import posed_like
 from visagist.errors import DataError
 from visagist.face.topology import LIPS_INNER, N_POINTS, canonical_points, mirror_index
 
+# Upper and lower points of inner lips and lids, corners left out; position 5 is a lips' corner.
+_LIPS = [(LIPS_INNER[(5 - k) % len(LIPS_INNER)], LIPS_INNER[5 + k]) for k in range(1, 10)]
+_RIGHT_LIDS = [(173, 155), (157, 154), (158, 153), (159, 145), (160, 144), (161, 163), (246, 7)]
+_LEFT_LIDS = [(398, 382), (384, 381), (385, 380), (386, 374), (387, 373), (388, 390), (466, 249)]
+_MEETING = [list(pair) for pair in (*_LIPS, *_RIGHT_LIDS, *_LEFT_LIDS)]
 _LEAST = 8  # people; fewer say nothing about how people differ
 
 
@@ -34,8 +39,8 @@ class ShapeSpace:
 def learn_shape_space(meshes: Sequence[NDArray[np.floating]], count: int = 24) -> ShapeSpace:
     """Principal components of meshes with closed mouths, each turned to the front first.
 
-    Expression is no identity: meshes whose lips are apart are left out, and what the lips' line
-    does is damped. Only the symmetric part counts, since pose leaves an uneven rest.
+    Expression is no identity: meshes whose lips are apart are left out, and neither lips nor
+    lids part in what is learned. Only the symmetric part counts, since pose leaves an uneven rest.
 
     Args:
         meshes: (478, 3) each, one a person.
@@ -65,9 +70,7 @@ def learn_shape_space(meshes: Sequence[NDArray[np.floating]], count: int = 24) -
     kept = min(count, len(rows) - 1)
     scaled = axes[:kept] * (values[:kept, None] / np.sqrt(len(rows) - 1))
     directions = scaled.reshape(kept, N_POINTS, 3)
-    # the two lips move as one: their line is drawn, not their gap; position 5 is a corner
-    count_lips = len(LIPS_INNER)
-    for k in range(1, count_lips // 2):
-        pair = [LIPS_INNER[(5 - k) % count_lips], LIPS_INNER[5 + k]]
+    # lips and lids move as one: what differs between people is their line, not their gap
+    for pair in _MEETING:
         directions[:, pair] = directions[:, pair].mean(1, keepdims=True)
     return ShapeSpace(directions.astype(np.float32))

@@ -15,11 +15,12 @@ from visagist.corpus.blends.blend import Mixture, blend, draw_mixture
 from visagist.corpus.blends.change import changed, draw_change
 from visagist.corpus.blends.config import BlendConfig
 from visagist.corpus.blends.parents import (
+    Wear,
     child_origin,
     draw_parents,
-    glasses,
     may_be_parent,
     person,
+    wear,
 )
 from visagist.corpus.blends.shape_space import ShapeSpace, learn_shape_space
 from visagist.corpus.corpus import Corpus
@@ -30,7 +31,7 @@ from visagist.corpus.task import Item, SkippedItemError
 from visagist.errors import InputError
 from visagist.face.align import transform_points
 
-_TRIES = 12  # draws of parents until none seems to wear glasses
+_TRIES = 8  # first parents drawn until enough others fit
 _MOST_SHAPES = 800  # people whose meshes make the shape space
 
 
@@ -49,7 +50,7 @@ class BlendTask:
     def __init__(self, corpus: Path, config: BlendConfig) -> None:
         self.corpus, self.config = Path(corpus), config
         for split in config.splits:
-            people = len({person(record) for record in self._faces.candidates.get(split, ())})
+            people = len(self._faces.candidates[split])
             if people < config.parents:
                 raise InputError(
                     f"{corpus}: {people} people in {split} have a face that may be blended; "
@@ -108,18 +109,17 @@ class BlendTask:
 
     def _draw(self, random: np.random.Generator) -> list[Record]:
         faces, config = self._faces, self.config
-        pool = faces.pool
-        found = "nobody fits the first parent that was drawn"
+        sizes = np.array([len(faces.candidates[split]) for split in config.splits])
         for _ in range(_TRIES):
-            split = pool[int(random.integers(len(pool)))]
-            parents = draw_parents(random, faces.candidates[split], config.parents, config.rules)
-            if len(parents) < config.parents:
-                continue
-            worn = [r.key for r in parents if faces.glasses(r) > config.rules.max_glasses]
-            if not worn:
+            split = config.splits[int(random.choice(len(sizes), p=sizes / sizes.sum()))]
+            parents = draw_parents(
+                random, faces.candidates[split], config.parents, config.rules, faces.wear
+            )
+            if len(parents) == config.parents:
                 return parents
-            found = f"{worn[0]} seems to wear glasses"
-        raise SkippedItemError("no_parents", f"{found}, {_TRIES} times over")
+        raise SkippedItemError(
+            "no_parents", f"nobody fits the first parent that was drawn, {_TRIES} times over"
+        )
 
     def _sample(  # noqa: PLR0917  (what a picture is made of)
         self,
@@ -162,37 +162,32 @@ class _Faces:
 
     def __post_init__(self) -> None:
         self._shapes: dict[str, ShapeSpace] = {}
-        self._glasses: dict[str, float] = {}
+        self._wear: dict[str, Wear] = {}
 
     @cached_property
-    def candidates(self) -> dict[str, list[Record]]:
-        """Possible parents by split."""
-        found: dict[str, list[Record]] = {}
+    def candidates(self) -> dict[str, dict[str, list[Record]]]:
+        """Possible parents: the pictures of each person of each split."""
+        found: dict[str, dict[str, list[Record]]] = {split: {} for split in self.config.splits}
         for record in self.corpus.select(splits=self.config.splits, use=self.config.use):
             if may_be_parent(record, self.config.rules):
-                found.setdefault(record.split, []).append(record)
+                found[record.split].setdefault(person(record), []).append(record)
         return found
-
-    @cached_property
-    def pool(self) -> list[str]:
-        """The split of each candidate: what is drawn from is drawn as often as it has faces."""
-        return [split for split in self.config.splits for _ in self.candidates[split]]
 
     def shapes(self, split: str) -> ShapeSpace:
         """How the people of one split differ; nothing is learned across splits."""
         if split not in self._shapes:
-            people = {person(record): record for record in reversed(self.candidates[split])}
-            chosen = [people[name] for name in sorted(people)]
+            people = self.candidates[split]
+            chosen = [people[name][0] for name in sorted(people)]
             step = max(1, len(chosen) // _MOST_SHAPES)
             self._shapes[split] = learn_shape_space([r.mesh for r in chosen[::step]])
         return self._shapes[split]
 
-    def glasses(self, record: Record) -> float:
-        """The figure of :func:`~visagist.corpus.blends.parents.glasses`."""
-        if record.key not in self._glasses:
+    def wear(self, record: Record) -> Wear:
+        """What :func:`~visagist.corpus.blends.parents.wear` sees; looked at once."""
+        if record.key not in self._wear:
             image, mesh, _, _ = self.window(record)
-            self._glasses[record.key] = glasses(image, mesh)
-        return self._glasses[record.key]
+            self._wear[record.key] = wear(image, mesh)
+        return self._wear[record.key]
 
     def window(self, record: Record) -> tuple[NDArray[np.uint8], NDArray[np.float32], Sample, int]:
         """The middle of a crop, its mesh there, the whole sample and the margin around."""

@@ -102,20 +102,25 @@ def triangle_map(
 
 
 def interpolate(
-    values: NDArray[np.floating], points: NDArray[np.floating], shown: NDArray[np.int32]
+    values: NDArray[np.floating],
+    points: NDArray[np.floating],
+    shown: NDArray[np.int32],
+    *,
+    corner: tuple[int, int] = (0, 0),
 ) -> Floats:
     """Spread values of points over the pixels of their triangles, linearly.
 
     Args:
         values: (N, C) one row a point of :func:`extended`.
         points: (N, 2), the points that ``shown`` was drawn from.
-        shown: (H, W) of :func:`triangle_map`.
+        shown: (H, W) of :func:`triangle_map`, or a part of it.
+        corner: x, y of that part.
 
     Returns:
         (H, W, C) float32; 0 where no triangle lies.
     """
     faces = surface()
-    a, b, c = (points[faces[:, k]].astype(np.float64) for k in range(3))
+    a, b, c = (points[faces[:, k]].astype(np.float64) - corner for k in range(3))
     p, q, r = (values[faces[:, k]].astype(np.float64) for k in range(3))
     u, v = b - a, c - a
     det = u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0]
@@ -125,32 +130,40 @@ def interpolate(
     by_y = ((r - p) * u[:, :1] - (q - p) * v[:, :1]) / det
     by_x[flat] = by_y[flat] = 0.0
     offset = p - by_x * a[:, :1] - by_y * a[:, 1:]
-    # a last row of zeros serves the pixels without a triangle
-    planes = np.stack([by_x, by_y, offset])
-    planes = np.concatenate([planes, np.zeros((3, 1, values.shape[1]))], 1).astype(np.float32)
+    # a last row of zeros serves the pixels without a triangle; one gather takes all three
+    planes = np.concatenate([by_x, by_y, offset], 1)
+    planes = np.concatenate([planes, np.zeros((1, planes.shape[1]))]).astype(np.float32)
     height, width = shown.shape
-    x = (np.arange(width, dtype=np.float32) + 0.5)[None, :, None]
-    y = (np.arange(height, dtype=np.float32) + 0.5)[:, None, None]
-    return np.asarray(planes[0][shown] * x + planes[1][shown] * y + planes[2][shown])
+    at = planes.take(shown.ravel(), axis=0, mode="wrap").reshape(height, width, 3, -1)
+    result = at[..., 0, :] * (np.arange(width, dtype=np.float32) + 0.5)[None, :, None]
+    result += at[..., 1, :] * (np.arange(height, dtype=np.float32) + 0.5)[:, None, None]
+    result += at[..., 2, :]
+    return np.asarray(result, np.float32)
 
 
 def field(
-    source: NDArray[np.floating], target: NDArray[np.floating], shown: NDArray[np.int32]
+    source: NDArray[np.floating],
+    target: NDArray[np.floating],
+    shown: NDArray[np.int32],
+    *,
+    corner: tuple[int, int] = (0, 0),
 ) -> Floats:
     """Where in the source each target pixel comes from.
 
     Args:
         source: (N, 2) of :func:`extended`.
         target: (N, 2), the points that ``shown`` was drawn from.
-        shown: (H, W) of :func:`triangle_map`.
+        shown: (H, W) of :func:`triangle_map`, or a part of it.
+        corner: x, y of that part.
 
     Returns:
         (H, W, 2) float32 x, y in source pixels, pixel centres at .5; pixels without a triangle
         come from where they are.
     """
-    where = interpolate(source, target, shown)
+    where = interpolate(source, target, shown, corner=corner)
     rows, columns = np.nonzero(shown < 0)
-    where[rows, columns] = np.stack([columns, rows], 1) + np.float32(0.5)
+    if rows.size:
+        where[rows, columns] = np.stack([columns, rows], 1) + np.add(corner, 0.5)
     return where
 
 
