@@ -147,7 +147,11 @@ def test_reasons(tmp_path):
     broken = mesh.copy()
     broken[5] = np.nan
     assert reason(photo(tmp_path, picture, given=GivenLabels(mesh=broken))) == "bad_mesh"
-    assert reason(photo(tmp_path, picture, given=given), min_inside=1.0, zoom=2) == "cut_off"
+    close = photo(
+        tmp_path, picture[60:260, 60:240], given=GivenLabels(mesh - np.float32([60, 60, 0]))
+    )
+    assert reason(close, min_face_inside=0) == "cut_off"
+    assert run(close, min_face_inside=0, min_inside=0.3)
 
 
 def test_thresholds_have_their_reasons():

@@ -66,8 +66,9 @@ class PhotoConfig(BaseModel):
         0.25, description="0..1, of our mesh; 0.25 keeps 99 % of real faces", ge=0, le=1
     )
     min_inside: float = Field(
-        0.6,
-        description="share of the crop that lies inside the photo; beyond it the edge is repeated",
+        0.75,
+        description="share of the canonical crop (zoom 1) that lies inside the photo; beyond the "
+        "photo its edge is repeated",
         ge=0,
         le=1,
     )
@@ -242,8 +243,9 @@ class PhotoTask:
         width = float(np.ptp(found.mesh[:N_SKIN_POINTS, 0]))
         if width < config.min_face_width:
             raise SkippedItemError("too_small", f"the face is {width:.0f} pixels wide")
-        alignment = align(mesh, config.size).widened(config.zoom)
-        _check_inside(alignment, mesh, view.pixels.shape[:2], config)
+        canonical = align(mesh, config.size)
+        _check_inside(canonical, mesh, view.pixels.shape[:2], config)
+        alignment = canonical.widened(config.zoom)
         image = crop(view.pixels, alignment)
         parts = None if found.parts is None else _cropped(found.parts, view, alignment)
         origin = photo.origin
@@ -289,12 +291,9 @@ def check_quality(quality: Quality, config: PhotoConfig) -> None:
 
 
 def _check_inside(
-    alignment: Alignment,
-    mesh: NDArray[np.float32],
-    shape: tuple[int, ...],
-    config: PhotoConfig,
+    canonical: Alignment, mesh: NDArray[np.float32], shape: tuple[int, ...], config: PhotoConfig
 ) -> None:
-    """Refuse a face that the photo's edge cuts.
+    """Refuse a face that the photo's edge cuts; ``canonical`` is its alignment at zoom 1.
 
     Raises:
         SkippedItemError: too much of the face or of the crop lies outside the photo.
@@ -304,12 +303,12 @@ def _check_inside(
     face = float(((points >= 0) & (points <= extent)).all(1).mean())
     if face < config.min_face_inside:
         raise SkippedItemError("cut_off", f"{1 - face:.0%} of the face lies outside the photo")
-    steps = (np.arange(16) + 0.5) * (alignment.size / 16)
+    steps = (np.arange(16) + 0.5) * (canonical.size / 16)
     grid = np.stack(np.meshgrid(steps, steps), -1).reshape(-1, 2)
-    corners = alignment.to_photo(grid)
-    inside = float(((corners >= 0) & (corners <= extent)).all(1).mean())
+    places = canonical.to_photo(grid)
+    inside = float(((places >= 0) & (places <= extent)).all(1).mean())
     if inside < config.min_inside:
-        raise SkippedItemError("cut_off", f"{1 - inside:.0%} of the crop lies outside the photo")
+        raise SkippedItemError("cut_off", f"{1 - inside:.0%} of the canonical crop lies outside")
 
 
 def _cropped(parts: NDArray[np.uint8], view: _View, alignment: Alignment) -> NDArray[np.uint8]:
