@@ -25,8 +25,8 @@ from visagist.errors import ParityError
 from visagist.face.mesh.network import MeshNetwork
 from visagist.face.mesh.training import MeshRecipe
 from visagist.face.parser.classes import CLASSES
+from visagist.face.parser.config import ParserRecipe
 from visagist.face.parser.network import ParserNetwork
-from visagist.face.parser.training import ParserRecipe
 from visagist.makeup.network import MakeupNetwork
 from visagist.makeup.training import MakeupRecipe
 from visagist.runtime.manifest import write_manifest

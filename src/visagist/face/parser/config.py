@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from visagist.training.augmentation import AugmentConfig
+from visagist.training.loop import LoopConfig
+
 
 class ParserNetworkConfig(BaseModel):
     """Architecture: a small U-shaped network that works at a quarter of the input's resolution."""
@@ -18,12 +21,12 @@ class ParserNetworkConfig(BaseModel):
         gt=0,
     )
     widths: tuple[int, ...] = Field(
-        (16, 32, 48, 64, 96),
-        description="channels at 1/2, 1/4, 1/8 and so on; multiples of 16 run fast",
-        min_length=3,
+        (32, 48, 64, 96),
+        description="channels at 1/4, 1/8, 1/16 and so on; multiples of 16 run fast",
+        min_length=2,
     )
     depths: tuple[int, ...] = Field(
-        (0, 0, 0, 1, 1), description="residual blocks at each resolution", min_length=3
+        (0, 0, 1, 1), description="residual blocks at each resolution", min_length=2
     )
     upsample: int = Field(2, description="the logits are so much finer than 1/4 of the input", ge=1)
 
@@ -48,6 +51,11 @@ class ParserDataConfig(BaseModel):
         0.85, description="share of those copies that carry at least one object", ge=0, le=1
     )
     heads: int = Field(4000, description="at most so many rendered heads", ge=0)
+    teacher: str = Field(
+        "",
+        description="name or folder of an earlier parser that fills in what the colour model "
+        "left unknown on the photos; empty for none",
+    )
     seed: int = Field(0, description="of what is drawn over the photos")
 
 
@@ -60,6 +68,12 @@ class ParserTrainingConfig(BaseModel):
     head_share: float = Field(
         0.4, description="share of a batch that is rendered heads, where there are any", ge=0, le=1
     )
+    transplant: float = Field(
+        0.25,
+        description="share of photos that take over hair, glasses and covers of a render",
+        ge=0,
+        le=1,
+    )
     weights: tuple[float, ...] = Field(
         (0.6, 0.8, 2.0, 2.0, 2.0, 1.6, 1.0, 1.4),
         description="weight of each class in the cross-entropy",
@@ -67,3 +81,15 @@ class ParserTrainingConfig(BaseModel):
         max_length=8,
     )
     dice: float = Field(0.5, description="weight of the Dice loss beside the cross-entropy", ge=0)
+
+
+class ParserRecipe(BaseModel):
+    """One trained artefact: ``recipes/face-parser.yaml``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    data: ParserDataConfig = ParserDataConfig()
+    network: ParserNetworkConfig = ParserNetworkConfig()
+    training: ParserTrainingConfig = ParserTrainingConfig()
+    augment: AugmentConfig = AugmentConfig()
+    loop: LoopConfig = LoopConfig()

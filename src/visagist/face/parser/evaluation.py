@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from visagist.corpus.corpus import Corpus
 from visagist.corpus.feed.recrop import decode_labels, recrop, recrop_points
@@ -321,7 +320,7 @@ def _render(corpus: Corpus, record: Any, parser: Parser) -> Case:  # noqa: ANN40
         )
     parts = decode_labels(sample.extras["parts.png"])
     size, zoom = parser.size, sample.zoom
-    view = recrop(Image.fromarray(sample.image), zoom, size=size, to_zoom=parser.field)
+    view = recrop(sample.image, zoom, size=size, to_zoom=parser.field)
     side = len(sample.image)
     mesh = recrop_points(sample.mesh, side, zoom, size=size, to_zoom=parser.field)
     truth = recrop(parts, zoom, size=size, to_zoom=parser.field, labels=True)

@@ -40,14 +40,14 @@ def dice_loss(logits: Tensor, target: Tensor, *, smooth: float = 1.0) -> Tensor:
     Returns:
         Scalar in 0..1.
     """
-    known = (target != IGNORE)[:, None]
-    truth = F.one_hot(target.clamp_max(len(CLASSES) - 1), len(CLASSES)).permute(0, 3, 1, 2)
-    truth = truth * known
-    share = torch.softmax(logits, 1) * known
-    axes = (0, 2, 3)
-    count = truth.sum(axes)
-    both = (share * truth).sum(axes)
-    score = (2 * both + smooth) / (share.sum(axes) + count + smooth)
+    known = target != IGNORE
+    truth = target[known]
+    share = torch.softmax(logits, 1)
+    count = torch.bincount(truth, minlength=len(CLASSES)).to(share.dtype)
+    right = share.gather(1, target.clamp_max(len(CLASSES) - 1)[:, None])[:, 0][known]
+    both = torch.zeros_like(count).index_add(0, truth, right)
+    given = (share * known[:, None]).sum((0, 2, 3))
+    score = (2 * both + smooth) / (given + count + smooth)
     shown = count > 0
     return 1 - (score * shown).sum() / shown.sum().clamp_min(1)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -30,19 +32,20 @@ class ParserNetwork(nn.Module):
         super().__init__()
         self.config = config
         widths, depths = config.widths, config.depths
-        self.stem = _conv(3, widths[0], stride=2)
-        stages = []
-        for above, width, depth in zip(widths, widths[1:], depths[1:], strict=False):
-            blocks = [ResidualBlock(width) for _ in range(depth)]
-            stages.append(nn.Sequential(*_conv(above, width, stride=2), *blocks))
+        # 7x7, so that the patches overlap and an edge between two of them is not lost.
+        stages = [nn.Sequential(*_conv(3, widths[0], kernel=7, stride=4))]
+        for above, width in pairwise(widths):
+            stages.append(nn.Sequential(*_conv(above, width, stride=2)))
+        for stage, width, depth in zip(stages, widths, depths, strict=True):
+            stage.extend(ResidualBlock(width) for _ in range(depth))
         self.stages = nn.ModuleList(stages)
         # From each level to the next finer one, coarsest first.
-        levels = list(range(len(widths) - 2, 0, -1))
+        levels = list(range(len(widths) - 2, -1, -1))
         self.lateral = nn.ModuleList(
             nn.Conv2d(widths[i + 1], widths[i], 1, bias=False) for i in levels
         )
-        self.merge = nn.ModuleList(_conv(widths[i], widths[i], 1 if i == 1 else 3) for i in levels)
-        self.head = nn.Conv2d(widths[1], len(CLASSES) * config.upsample**2, 1)
+        self.merge = nn.ModuleList(_conv(widths[i], widths[i], 3 if i else 1) for i in levels)
+        self.head = nn.Conv2d(widths[0], len(CLASSES) * config.upsample**2, 1)
         self.shuffle = nn.PixelShuffle(config.upsample)
 
     def forward(self, image: Tensor) -> Tensor:
@@ -54,8 +57,7 @@ class ParserNetwork(nn.Module):
         Returns:
             (B, 8, S/4*upsample, S/4*upsample) logits in the order of ``CLASSES``.
         """
-        x = self.stem(image)
-        features = []
+        x, features = image, []
         for stage in self.stages:
             x = stage(x)
             features.append(x)

@@ -1,10 +1,10 @@
 """What the parser learns from, as arrays on disk: photos, covered photos and rendered heads.
 
-Built once for a run and mapped into memory::
+Built once and mapped into memory; the folder is named by what is in it::
 
     SET/images.npy     (N, S, S, 3) uint8
-    SET/labels.npy     (N, S, S) uint8 classes, IGNORE where nothing is known
-    SET/index.json     settings, and for each picture its name, split and kind
+    SET/labels.npy     (N, S, S) uint8 classes, IGNORE or UNDERNEATH
+    SET/index.json     for each picture its name, split, kind, and the photo under the covers
 """
 
 from __future__ import annotations
@@ -14,14 +14,12 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
-from PIL import Image
 
 from visagist.corpus.corpus import Corpus
 from visagist.corpus.feed.recrop import decode_labels, recrop
@@ -31,13 +29,16 @@ from visagist.errors import DataError, FaceError, PhotoError
 from visagist.face.parser import classes
 from visagist.face.parser.config import ParserDataConfig
 from visagist.face.parser.labels import LabelledView, label_photo
-from visagist.face.parser.overlays import Canvas, Overlay, compose, draw
+from visagist.face.parser.overlays import Canvas, compose, draw
 from visagist.photo import Photo
 
 _SPLITS = ("train", "validation")
 _TEXTURES = 48
-"""Photos of a split that textures are cut from."""
+"""Photos at hand that textures are cut from."""
+UNDERNEATH = 254
+"""Label of a covered photo where nothing covers it: see the photo itself."""
 
+_Picture = tuple["Entry", NDArray[np.uint8], NDArray[np.uint8]]
 Progress = Callable[[int, int], None]
 
 
@@ -49,11 +50,13 @@ class Entry:
         name: where it comes from.
         split: train or validation.
         kind: photo, covered (a photo with something drawn over it) or head (a render).
+        photo: number of the picture that lies under the covers; its own where there are none.
     """
 
     name: str
     split: str
     kind: str
+    photo: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,8 @@ class ParserSet:
 
     Attributes:
         images: (N, S, S, 3) uint8.
-        labels: (N, S, S) uint8.
+        labels: (N, S, S) uint8 classes, ``IGNORE``, or ``UNDERNEATH``: whatever is known about
+            the photo under the covers, so that labels learned later serve all its copies.
         entries: what each of them is.
         field: side of the pictures in canonical crops.
     """
@@ -72,10 +76,9 @@ class ParserSet:
     entries: tuple[Entry, ...]
     field: float
 
-    def where(self, split: str, *kinds: str) -> NDArray[np.int64]:
-        """Numbers of the pictures of a split and of some kinds."""
-        found = [i for i, e in enumerate(self.entries) if e.split == split and e.kind in kinds]
-        return np.array(found, np.int64)
+    def where(self, split: str) -> NDArray[np.int64]:
+        """Numbers of the pictures of a split."""
+        return np.array([i for i, e in enumerate(self.entries) if e.split == split], np.int64)
 
     @classmethod
     def open(cls, folder: Path) -> ParserSet:
@@ -97,92 +100,120 @@ class ParserSet:
             raise DataError(f"{folder}: not a set for the parser ({error}); delete it") from error
 
 
-def parser_set(
+def photo_set(
     data: Path,
-    heads: Path | None,
     config: ParserDataConfig,
     root: Path,
     *,
     progress: Progress = lambda done, total: None,
 ) -> ParserSet:
-    """The set of a recipe below ``root``, built on the first call.
-
-    Args:
-        data: labelled tree with the photos.
-        heads: corpus of rendered heads, or nothing.
-        config: which pictures, and how many.
-        root: folder for the set; it is named by its contents.
-        progress: called with pictures done and in all.
+    """Photos and their covered copies, in a folder below ``root`` that is built on the first call.
 
     Raises:
-        DataError: a source cannot be read, or an existing set is damaged.
+        DataError: the tree cannot be read, or an existing set is damaged.
     """
-    corpus = None if heads is None else Corpus.open(heads)
     faces = read_faces(
         data,
         folders=config.folders,
         splits=_SPLITS,
         without_generators=config.without_generators,
     )
-    made_of = {
-        "config": config.model_dump(),
-        "photos": [face.name for face in faces],
-        "heads": None if corpus is None else corpus.summary.get("index_sha256", str(heads)),
-    }
-    digest = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:12]
-    folder = root / f"parser-{digest}"
+    made_of = (
+        [face.name for face in faces],
+        config.model_dump(exclude={"heads", "teacher"}),
+    )
+    total = len(faces) * (1 + config.variants)
+    folder = root / f"photos-{_digest(made_of)}"
+    return _opened(folder, total, lambda: _photos(faces, config), config, progress)
+
+
+def head_set(
+    heads: Path,
+    config: ParserDataConfig,
+    root: Path,
+    *,
+    progress: Progress = lambda done, total: None,
+) -> ParserSet:
+    """Rendered heads, in a folder below ``root`` that is built on the first call.
+
+    Raises:
+        DataError: the corpus has no heads or is damaged, or an existing set is.
+    """
+    corpus = Corpus.open(heads)
+    records = _heads(corpus, config)
+    made_of = ([record.key for record in records], config.size, config.field)
+
+    def pictures() -> Iterator[_Picture]:
+        for number, record in enumerate(records):
+            entry = Entry(record.key, record.split, "head", number)
+            yield entry, *_head(corpus, record, config)
+
+    folder = root / f"heads-{_digest(made_of)}"
+    return _opened(folder, len(records), pictures, config, progress)
+
+
+def _opened(
+    folder: Path,
+    total: int,
+    pictures: Callable[[], Iterator[_Picture]],
+    config: ParserDataConfig,
+    progress: Progress,
+) -> ParserSet:
     if not folder.exists():
-        _build(faces, corpus, config, folder, progress)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        try:
+            _write(fresh, total, pictures(), config, progress)
+            fresh.replace(folder)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
     return ParserSet.open(folder)
 
 
-def _build(
-    faces: Sequence[LabelledFace],
-    corpus: Corpus | None,
-    config: ParserDataConfig,
+def _write(
     folder: Path,
+    total: int,
+    pictures: Iterator[_Picture],
+    config: ParserDataConfig,
     progress: Progress,
 ) -> None:
-    records = [] if corpus is None else _heads(corpus, config)
-    total = len(records) + len(faces) * (1 + config.variants)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        shape = (total, config.size, config.size)
-        images = open_memmap(fresh / "images.npy", "w+", np.uint8, (*shape, 3))
-        labels = open_memmap(fresh / "labels.npy", "w+", np.uint8, shape)
-        entries: list[Entry] = []
+    """Fill the arrays, cut them to what came, and write the index."""
+    shape = (total, config.size, config.size)
+    images = open_memmap(folder / "images.npy", "w+", np.uint8, (*shape, 3))
+    labels = open_memmap(folder / "labels.npy", "w+", np.uint8, shape)
+    entries: list[Entry] = []
+    for entry, view, known in pictures:
+        images[len(entries)], labels[len(entries)] = view, known
+        entries.append(entry)
+        progress(len(entries), total)
+    if not entries:
+        raise DataError("the parser has nothing to learn from: no picture could be read")
+    for name, array in (("images", images), ("labels", labels)):
+        if len(entries) < total:
+            part = folder / f"{name}.part.npy"
+            short = open_memmap(part, "w+", np.uint8, (len(entries), *array.shape[1:]))
+            short[:] = array[: len(entries)]
+            part.replace(folder / f"{name}.npy")
+    index = {"field": config.field, "entries": [[*astuple(e)] for e in entries]}
+    (folder / "index.json").write_text(json.dumps(index) + "\n", encoding="utf-8")
 
-        def add(entry: Entry, view: NDArray[np.uint8], known: NDArray[np.uint8]) -> None:
-            images[len(entries)], labels[len(entries)] = view, known
-            entries.append(entry)
-            progress(len(entries), total)
 
-        for record in records:
-            assert corpus is not None
-            add(Entry(record.key, record.split, "head"), *_head(corpus, record, config))
-        layers = {
-            split: [i for i, e in enumerate(entries) if e.split == split] for split in _SPLITS
-        }
-        for split in _SPLITS:
-            chosen = [face for face in faces if face.split == split]
-            textures: list[NDArray[np.uint8]] = []
-            for face, view in _views(chosen, config):
-                add(Entry(face.name, split, "photo"), view.view, view.labels)
-                if len(textures) < _TEXTURES:
-                    textures.append(view.view)
-                rng = np.random.default_rng([config.seed, _seed(face.name)])
-                for _ in range(config.variants):
-                    render = None
-                    if layers[split] and rng.random() < 0.35:
-                        k = layers[split][int(rng.integers(len(layers[split])))]
-                        render = images[k], labels[k]
-                    covered = cover(view, textures, render, rng, config)
-                    add(Entry(face.name, split, "covered"), *covered)
-        _finish(fresh, images, labels, entries, config)
-        fresh.replace(folder)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+def _photos(faces: Sequence[LabelledFace], config: ParserDataConfig) -> Iterator[_Picture]:
+    """Every readable photo, followed by its covered copies."""
+    number = 0
+    for split in _SPLITS:
+        textures: list[NDArray[np.uint8]] = []
+        for face, view in _views([f for f in faces if f.split == split], config):
+            rng = np.random.default_rng([config.seed, _seed(face.name)])
+            if len(textures) < _TEXTURES:
+                textures.append(view.view)
+            else:
+                textures[int(rng.integers(_TEXTURES))] = view.view
+            photo = number
+            yield Entry(face.name, split, "photo", photo), view.view, view.labels
+            for _ in range(config.variants):
+                yield Entry(face.name, split, "covered", photo), *cover(view, textures, rng, config)
+            number += 1 + config.variants
 
 
 def _views(
@@ -200,40 +231,15 @@ def _views(
 def cover(
     view: LabelledView,
     textures: Sequence[NDArray[np.uint8]],
-    render: tuple[NDArray[np.uint8], NDArray[np.uint8]] | None,
     rng: np.random.Generator,
     config: ParserDataConfig,
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """A photo with things in front of the face, and the labels after that.
-
-    Args:
-        view: the photo.
-        textures: pictures to cut textures from.
-        render: picture and labels of a rendered head in the same crop, whose hair and glasses the
-            photo takes over; or nothing.
-        rng: source of randomness.
-        config: how often the photo stays as it is.
-    """
+    """A photo with things in front of the face; labels ``UNDERNEATH`` where nothing lies on it."""
     skin = view.labels == classes.SKIN
     colour = np.median(view.view[skin], 0) if skin.any() else np.array([190.0, 140.0, 115.0])
     canvas = Canvas(view.mesh, len(view.view), colour.astype(np.float32), tuple(textures))
-    overlays: list[Overlay] = []
-    if rng.random() < config.covered:
-        overlays = draw(canvas, rng)
-    if render is not None:
-        overlays = _layers(*render) + overlays[:1]
-    return compose(view.view, view.labels, overlays, rng)
-
-
-def _layers(view: NDArray[np.uint8], labels: NDArray[np.uint8]) -> list[Overlay]:
-    """Hair and what is in front of the face, cut out of a rendered head."""
-    colour, out = view.astype(np.float32), []
-    for number in (classes.HAIR, classes.OCCLUDER):
-        mask = (labels == number).astype(np.float32)
-        if mask.any():
-            alpha = np.asarray(cv2.GaussianBlur(mask, (0, 0), 0.7), np.float32)
-            out.append(Overlay(colour, alpha, number, shadow=0.15))
-    return out
+    overlays = draw(canvas, rng) if rng.random() < config.covered else []
+    return compose(view.view, np.full_like(view.labels, UNDERNEATH), overlays, rng)
 
 
 def _heads(corpus: Corpus, config: ParserDataConfig) -> list[Record]:
@@ -260,7 +266,7 @@ def _head(
     parts = decode_labels(sample.extras["parts.png"])
     zoom = min(sample.zoom, config.field)
     side = round(config.size * zoom / config.field)
-    view = recrop(Image.fromarray(sample.image), sample.zoom, size=side, to_zoom=zoom)
+    view = recrop(sample.image, sample.zoom, size=side, to_zoom=zoom)
     known = recrop(parts, sample.zoom, size=side, to_zoom=zoom, labels=True)
     known = classes.to_classes(known)
     before = (config.size - side) // 2
@@ -271,26 +277,8 @@ def _head(
     )
 
 
-def _finish(
-    folder: Path,
-    images: NDArray[np.uint8],
-    labels: NDArray[np.uint8],
-    entries: Sequence[Entry],
-    config: ParserDataConfig,
-) -> None:
-    """Cut the arrays to what was written, and write the index."""
-    for name, array in (("images", images), ("labels", labels)):
-        if len(entries) < len(array):
-            part = folder / f"{name}.part.npy"
-            short = open_memmap(part, "w+", np.uint8, (len(entries), *array.shape[1:]))
-            short[:] = array[: len(entries)]
-            part.replace(folder / f"{name}.npy")
-    index = {
-        "field": config.field,
-        "config": config.model_dump(),
-        "entries": [[e.name, e.split, e.kind] for e in entries],
-    }
-    (folder / "index.json").write_text(json.dumps(index) + "\n", encoding="utf-8")
+def _digest(made_of: object) -> str:
+    return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _seed(name: str) -> int:

@@ -4,51 +4,40 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import torch
-from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
 from visagist.face.parser.classes import CLASSES
-from visagist.face.parser.config import (
-    ParserDataConfig,
-    ParserNetworkConfig,
-    ParserTrainingConfig,
-)
+from visagist.face.parser.config import ParserRecipe
 from visagist.face.parser.data import ParserData
+from visagist.face.parser.inference import Parser
 from visagist.face.parser.losses import confusion, cross_entropy, dice_loss
 from visagist.face.parser.network import ParserNetwork
-from visagist.face.parser.pack import ParserSet, parser_set
-from visagist.training.augmentation import AugmentConfig
-from visagist.training.loop import LoopConfig
+from visagist.face.parser.pack import ParserSet, head_set, photo_set
+from visagist.face.parser.teacher import taught_labels
 from visagist.training.loop import train as run_loop
 from visagist.training.run import read_recipe, write_run
-
-
-class ParserRecipe(BaseModel):
-    """One trained artefact: ``recipes/face-parser.yaml``."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    data: ParserDataConfig = ParserDataConfig()
-    network: ParserNetworkConfig = ParserNetworkConfig()
-    training: ParserTrainingConfig = ParserTrainingConfig()
-    augment: AugmentConfig = AugmentConfig()
-    loop: LoopConfig = LoopConfig()
 
 
 class ParserTask:
     """Model, data and losses for :func:`visagist.training.loop.train`."""
 
-    def __init__(self, recipe: ParserRecipe, pictures: ParserSet, device: torch.device) -> None:
+    def __init__(
+        self,
+        recipe: ParserRecipe,
+        photos: ParserSet,
+        heads: ParserSet | None,
+        device: torch.device,
+    ) -> None:
         self.recipe = recipe
         torch.manual_seed(recipe.loop.seed)
         self.network = ParserNetwork(recipe.network).to(device)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        shared = (recipe.network, recipe.training, recipe.augment, device)
-        self.data = ParserData(pictures, "train", *shared)
-        self.held_out = ParserData(pictures, "validation", *shared)
+        self.data = ParserData(photos, heads, "train", recipe, device)
+        self.held_out = ParserData(photos, heads, "validation", recipe, device)
         self.weights = torch.tensor(recipe.training.weights, device=device)
 
     @property
@@ -72,13 +61,15 @@ class ParserTask:
     def validate(self, model: nn.Module) -> Mapping[str, float]:
         """Mean IoU on held-out people: of renders, and of photos where their labels are known."""
         numbers: dict[str, float] = {}
-        for name, index in (("heads", self.held_out.heads), ("photos", self.held_out.photos)):
-            if not len(index):
+        sources = {"heads": self.held_out.heads, "photos": self.held_out.photos}
+        for name, pictures in sources.items():
+            if pictures is None or not len(pictures.index):
                 continue
             total = torch.zeros(len(CLASSES), len(CLASSES), dtype=torch.int64)
-            chosen = index[torch.linspace(0, len(index) - 1, min(len(index), 256)).long()]
+            count = len(pictures.index)
+            chosen = pictures.index[torch.linspace(0, count - 1, min(count, 256)).long()]
             for part in torch.split(chosen, 32):
-                batch = self.held_out.fixed(part)
+                batch = self.held_out.fixed(pictures, part)
                 total += confusion(model(batch.image).float().argmax(1), batch.target).cpu()
             for label, value in zip(CLASSES, iou(total).tolist(), strict=True):
                 if not math.isnan(value):  # a class that is not shown has no number
@@ -113,7 +104,7 @@ def train(
         data: labelled tree with the photos.
         heads: corpus of rendered heads; without one the network learns from photos alone, and
             knows hair only as far as colours tell it from the rest.
-        output: folder for the set, log, checkpoints and final weights.
+        output: folder for the sets, log, checkpoints and final weights.
         resume: go on from the last checkpoint in ``output``.
         building: called with pictures done and in all while the set is built.
         progress: called with the step and numbers of each logged step.
@@ -122,9 +113,14 @@ def train(
         ``output``, ready for ``visagist export parser``.
     """
     settings = read_recipe(recipe, ParserRecipe)
-    pictures = parser_set(data, heads, settings.data, output / "set", progress=building)
+    root = output / "sets"
+    photos = photo_set(data, settings.data, root, progress=building)
+    if settings.data.teacher:
+        teacher = Parser.from_pretrained(settings.data.teacher)
+        photos = replace(photos, labels=taught_labels(photos, teacher, progress=building))
+    renders = None if heads is None else head_set(heads, settings.data, root, progress=building)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    task = ParserTask(settings, pictures, device)
+    task = ParserTask(settings, photos, renders, device)
     model = run_loop(task, settings.loop, output, resume=resume, progress=progress)
     write_run(output, model, settings)
     return output
