@@ -104,8 +104,12 @@ def _median(points: Floats, shares: Floats, start: Floats) -> Floats:
         return start
     centre = np.average(points, axis=0, weights=shares)
     for _ in range(15):
-        pull = shares / np.maximum(np.linalg.norm(points - centre, axis=1), 0.03)
-        centre = (points * pull[:, None]).sum(0) / pull.sum()
+        away = points - centre
+        pull = shares / np.maximum(np.sqrt((away * away).sum(1)), 0.03)
+        step = pull @ away / pull.sum()
+        centre = centre + step
+        if float(step @ step) < 1e-10:
+            break
     return np.asarray(centre)
 
 
@@ -243,7 +247,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("assets", type=Path, help="folder with MakeHuman's assets")
     parser.add_argument("output", type=Path, help="correspondence.npz")
     parser.add_argument("--people", type=int, default=60)
-    parser.add_argument("--pictures", type=int, default=6, help="of each person")
+    parser.add_argument("--pictures", type=int, default=4, help="of each person")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args(arguments)
     sightings = list(gather(given.assets, given.people, given.pictures, given.seed))

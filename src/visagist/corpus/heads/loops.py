@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,6 +75,7 @@ def ordered(polygons: Integers, vertices: Integers) -> Integers:
     return np.array(loop, np.int64)
 
 
+@cache
 def mouth_triangles(base: BaseMesh) -> NDArray[np.bool_]:
     """(T,) which triangles line the mouth: their own piece of the texture."""
     mesh = base.mesh
@@ -100,6 +102,7 @@ def mouth_triangles(base: BaseMesh) -> NDArray[np.bool_]:
     return lining
 
 
+@cache
 def lip_rings(base: BaseMesh) -> list[Integers]:
     """Loops of the lips from where the mouth's lining begins (0) to beyond their border."""
     lining = mouth_triangles(base)

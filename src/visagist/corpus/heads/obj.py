@@ -185,7 +185,7 @@ def read_fit(path: Path, vertices: int) -> Fit:
     if missing:
         raise DataError(f"{path}: {', '.join(missing)} is missing")
     table = _numbers(path, " ".join(word for row in rows for word in row), 9)
-    axes = np.array([scales[name] for name in _SCALES], np.float64)
+    axes = _numbers(path, " ".join(word for name in _SCALES for word in scales[name]), 3)
     fit = Fit(
         table[:, :3].astype(np.int32),
         table[:, 3:6].astype(np.float32),

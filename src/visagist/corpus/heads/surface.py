@@ -11,6 +11,7 @@ from visagist.face.topology import mirror_index
 
 Floats = NDArray[np.float64]
 HEAD = 5.5  # decimetres; the base mesh's head and neck lie above
+_LONGEST = 0.5  # decimetres; no edge of a triangle of the head is longer
 
 
 class Surface:
@@ -62,6 +63,9 @@ class Surface:
 
     def closest(self, point: Floats, triangles: NDArray[np.int32]) -> tuple[Floats, Floats]:
         """The triangle's corners and weights of the nearest point of some triangles."""
+        # No triangle of the head is larger than this, so the others cannot be nearest.
+        away = np.linalg.norm(self.vertices[triangles[:, 0]] - point, axis=1)
+        triangles = triangles[away <= away.min() + _LONGEST]
         weights = closest_weights(point, self.vertices[triangles])
         found = np.einsum("tk,tkx->tx", weights, self.vertices[triangles])
         best = int(np.argmin(((found - point) ** 2).sum(1)))
@@ -100,7 +104,10 @@ def mirror_vertices(base: BaseMesh) -> NDArray[np.int32]:
     twin = np.arange(len(base.vertices), dtype=np.int32)
     head = np.unique(base.mesh.triangles[base.triangles_of("body")])
     head = head[base.vertices[head, 1] > HEAD]
-    points = base.vertices[head]
-    for k, point in zip(head, points * np.array([-1, 1, 1], np.float32), strict=True):
-        twin[k] = head[np.argmin(((points - point) ** 2).sum(1))]
+    points = base.vertices[head].astype(np.float64)
+    for some in np.array_split(np.arange(len(head)), 8):  # a block of distances at a time
+        flipped = points[some] * np.array([-1, 1, 1])
+        # squared distance without the flipped points' own squares, which change no minimum
+        away = (points * points).sum(1) - 2 * flipped @ points.T
+        twin[head[some]] = head[away.argmin(1)]
     return twin
