@@ -163,12 +163,12 @@ def copies(faces: FaceCache, batch: int) -> Callable[[int], object]:
 
 def gathered(faces: FaceCache, batch: int) -> Callable[[int], object]:
     """Faces at random from the mapped cache, as tensors."""
-    crops, meshes = torch.from_numpy(faces.crops), torch.from_numpy(faces.meshes)
 
     def step(number: int) -> tuple[torch.Tensor, torch.Tensor]:
         generator = torch.Generator().manual_seed(number)
-        index = torch.randint(len(crops), (batch,), generator=generator)
-        return crops[index], meshes[index]
+        index = torch.randint(len(faces), (batch,), generator=generator)
+        numbers = index.numpy()
+        return torch.from_numpy(faces.crops[numbers]), torch.from_numpy(faces.meshes[numbers])
 
     return step
 

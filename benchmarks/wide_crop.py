@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from visagist.corpus.feed.recrop import decode_crop, recrop
+from visagist.corpus.feed.recrop import decode_crop, recrop, reduction
 from visagist.corpus.labelled import LabelledFace, read_faces
 from visagist.deploy.machine import machine
 from visagist.face.align import align, crop
@@ -91,7 +91,8 @@ def measured(face: LabelledFace) -> dict[str, dict[str, float]]:
         row: dict[str, float] = {"kb": len(data) / 1000}
         for name in trainings:
             size, to_zoom = WANTED[name]
-            got = recrop(decode_crop(data), zoom, size=size, to_zoom=to_zoom)
+            factor = reduction(side, zoom, size=size, to_zoom=to_zoom)
+            got = recrop(decode_crop(data, reduce=factor), zoom, size=size, to_zoom=to_zoom)
             error = np.square(got.astype(np.float64) - wanted[name]).mean()
             row[f"{name}_psnr"] = float(10 * np.log10(255**2 / error))
             row[f"{name}_sharpness"] = sharpness(got) / sharpness(wanted[name])

@@ -214,8 +214,7 @@ def drawn(
     """A sample at ``cell`` pixels, bare, and with each drawing in its own picture beside it."""
 
     def cut(picture: NDArray[np.uint8], *, labels: bool = False) -> NDArray[np.uint8]:
-        image = Image.fromarray(picture)
-        return recrop(image, sample.zoom, size=cell, to_zoom=zoom or sample.zoom, labels=labels)
+        return recrop(picture, sample.zoom, size=cell, to_zoom=zoom or sample.zoom, labels=labels)
 
     bare = cut(sample.image)
     panels = [bare]
@@ -252,7 +251,7 @@ def draw_mesh(picture: NDArray[np.uint8], mesh: NDArray[np.floating]) -> NDArray
 def parts_of(sample: Sample) -> NDArray[np.uint8]:
     """The sample's own label map (S, S), or one drawn from its mesh, which knows no hair."""
     if "parts.png" in sample.extras:
-        return np.asarray(decode_labels(sample.extras["parts.png"]))
+        return decode_labels(sample.extras["parts.png"])
     return mesh_parts(region_masks(sample.mesh, len(sample.image)))
 
 

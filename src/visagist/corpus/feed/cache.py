@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visagist.corpus.corpus import INDEX, Corpus
-from visagist.corpus.feed.recrop import decode_crop, decode_labels, recrop, recrop_points
+from visagist.corpus.feed.recrop import decode_crop, decode_labels, recrop, recrop_points, reduction
 from visagist.corpus.feed.selection import FeedConfig, enlargement, select_faces
 from visagist.corpus.index import Record
 from visagist.errors import DataError
@@ -177,12 +177,23 @@ def load_crop(
     corpus: Corpus, record: Record, config: FeedConfig, *, parts: bool = False
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | int]:
     """Picture (S, S, 3) and label map (S, S) of a sample, ``NO_PARTS`` where it has no map."""
-    cut = partial(recrop, zoom=record.zoom, size=config.size, to_zoom=config.zoom)
-    pixels = cut(decode_crop(corpus.picture(record)))
+    pixels = cut_crop(corpus.picture(record), record, config)
     if not parts or "parts.png" not in record.extras:
         return pixels, NO_PARTS
     labels = decode_labels(corpus.load(record).extras["parts.png"])
-    return pixels, cut(labels, labels=True)
+    cut = recrop(labels, record.zoom, size=config.size, to_zoom=config.zoom, labels=True)
+    return pixels, cut
+
+
+def cut_crop(data: bytes, record: Record, config: FeedConfig) -> NDArray[np.uint8]:
+    """(S, S, 3) picture of a sample as a recipe asks for it, from the encoded one.
+
+    Raises:
+        DataError: the picture is damaged.
+    """
+    zoom, size, to_zoom = record.zoom, config.size, config.zoom
+    factor = reduction(record.size, zoom, size=size, to_zoom=to_zoom)
+    return recrop(decode_crop(data, reduce=factor), zoom, size=size, to_zoom=to_zoom)
 
 
 def crop_mesh(record: Record, config: FeedConfig) -> NDArray[np.float32]:

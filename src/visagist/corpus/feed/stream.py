@@ -17,8 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visagist.corpus.corpus import Corpus
-from visagist.corpus.feed.cache import crop_mesh
-from visagist.corpus.feed.recrop import decode_crop, recrop
+from visagist.corpus.feed.cache import crop_mesh, cut_crop
 from visagist.corpus.feed.selection import FeedConfig
 from visagist.corpus.index import Record
 from visagist.errors import DataError, InputError
@@ -123,9 +122,7 @@ class ShardStream:
 
     def _decode(self, number: int, data: bytes) -> StreamedFace:
         record, config = self.records[number], self.config
-        image = decode_crop(data)
-        crop = recrop(image, record.zoom, size=config.size, to_zoom=config.zoom)
-        return StreamedFace(number, crop, crop_mesh(record, config))
+        return StreamedFace(number, cut_crop(data, record, config), crop_mesh(record, config))
 
     def _steps(self, start: int) -> Iterator[tuple[list[int], int]]:
         """(what enters the buffer, what leaves it) for each sample from ``start`` on."""
