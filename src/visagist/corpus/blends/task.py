@@ -18,6 +18,7 @@ from visagist.corpus.blends.parents import (
     Wear,
     child_origin,
     draw_parents,
+    is_grey,
     may_be_parent,
     person,
     wear,
@@ -99,7 +100,13 @@ class BlendTask:
             (image, mesh, {})
         ]
         for _ in range(config.pictures - 1):
-            change = draw_change(random, mesh, max_turn=config.max_turn, max_light=config.max_light)
+            change = draw_change(
+                random,
+                mesh,
+                max_turn=config.max_turn,
+                max_light=config.max_light,
+                grey=is_grey(parents[0].quality),
+            )
             pictures.append((*changed(image, mesh, change), change.facts()))
         facts = _facts(parents, mixture)
         return [
