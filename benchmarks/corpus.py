@@ -20,6 +20,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata
+from itertools import pairwise
 from pathlib import Path
 from statistics import mean, median
 from typing import Any
@@ -31,7 +32,7 @@ from visagist.corpus import engines, prepare
 from visagist.corpus.build import BuildConfig, build, chunk
 from visagist.corpus.build.gather import gather
 from visagist.corpus.corpus import INDEX, SHARDS, Corpus
-from visagist.corpus.duplicates import candidate_pairs
+from visagist.corpus.duplicates import candidate_pairs, compare, comparison_view
 from visagist.corpus.prepare import PhotoConfig, PhotoTask
 from visagist.corpus.sources import SourceItem, open_sources
 from visagist.corpus.task import Item, SkippedItemError
@@ -170,6 +171,7 @@ def engine_part(photos: Sequence[str], engine: engines.Engine, workers: int, cou
 def build_part(photos: Sequence[str], workers: int, count: int) -> Result:
     """A whole build, with the time of each of its stages and the bytes it leaves."""
     begun: dict[str, float] = {}
+    cpu: list[float] = []
     steps: dict[str, int] = {}
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "corpus"
@@ -179,6 +181,7 @@ def build_part(photos: Sequence[str], workers: int, count: int) -> Result:
             steps[stage] = of
             if stage == "prepare" and done == of:
                 begun["end of prepare"] = time.perf_counter()
+                cpu.append(time.process_time())
 
         start = time.perf_counter()
         built = build(
@@ -189,7 +192,7 @@ def build_part(photos: Sequence[str], workers: int, count: int) -> Result:
             workers=workers,
             progress=progress,
         )
-        end = time.perf_counter()
+        end, finish_cpu = time.perf_counter(), time.process_time() - cpu[-1]
         prepared = begun["end of prepare"]
         counts = built.corpus.summary["counts"]
         shards = sum(path.stat().st_size for path in (out / SHARDS).iterdir())
@@ -200,15 +203,17 @@ def build_part(photos: Sequence[str], workers: int, count: int) -> Result:
             "seconds": round(end - start, 2),
             "prepare_seconds": round(prepared - start, 2),
             "finish_seconds": round(end - prepared, 2),
+            "finish_cpu_seconds": round(finish_cpu, 2),
             "write_seconds": round(end - begun["write"], 2),
             "likely_pairs": steps.get("compare", 0),
             "shard_bytes_per_sample": round(shards / counts["kept"]),
             "index_bytes_per_sample": round((out / INDEX).stat().st_size / counts["kept"]),
-            **_crowding(built.corpus),
+            "bucket_crowding": _crowding(built.corpus),
+            "compare_cpu_ms": _comparing(built.corpus),
         }
 
 
-def _crowding(corpus: Corpus) -> Result:
+def _crowding(corpus: Corpus) -> float:
     """How much more often faces share 16 bits of their fingerprints than random numbers do."""
     bits = np.array([record.fingerprint for record in corpus.records], np.uint64)
     n, excess = len(bits), []
@@ -216,7 +221,17 @@ def _crowding(corpus: Corpus) -> Result:
         values = (bits >> np.uint64(16 * band)) & np.uint64(0xFFFF)
         shared = np.unique(values, return_counts=True)[1].astype(np.int64)
         excess.append(float((shared * (shared - 1)).sum()) / (n * (n - 1)) * 2**16)
-    return {"bucket_crowding": round(mean(excess), 1)}
+    return round(mean(excess), 1)
+
+
+def _comparing(corpus: Corpus) -> float:
+    """Milliseconds of processor time to decode two crops and lay one over the other."""
+    records = corpus.records[:21]
+    start = time.process_time()
+    for one, other in pairwise(records):
+        a, b = corpus.load(one), corpus.load(other)
+        compare(comparison_view(a.image, a.zoom), comparison_view(b.image, b.zoom))
+    return round(1000 * (time.process_time() - start) / (len(records) - 1), 2)
 
 
 def duplicates_part(_: Sequence[str], count: int) -> Result:

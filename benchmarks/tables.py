@@ -9,33 +9,25 @@ A table stands between ``<!-- NAME -->`` and ``<!-- /NAME -->``.
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+
+import corpus_tables
+from table import load as _load
+from table import table as _table
 
 ROOT = Path(__file__).resolve().parents[1]
-RESULTS = ROOT / "benchmarks" / "results"
 FILES = (
     "README.md",
     "docs/papers/tinybeauty.md",
     "docs/face-mesh.md",
     "docs/feeding.md",
+    "docs/scale.md",
     "src/visagist/models/makeup-tiny/card.md",
     "src/visagist/models/face-mesh/card.md",
 )
-
-
-def _load(name: str, release: str = "0.1.0") -> dict[str, Any]:
-    return json.loads((RESULTS / release / f"{name}.json").read_text(encoding="utf-8"))
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    lines = [" | ".join(head), " | ".join("---" for _ in head)]
-    lines += [" | ".join(str(cell) for cell in row) for row in rows]
-    return "\n".join(f"| {line} |" for line in lines)
 
 
 def makeup_numbers() -> str:
@@ -265,6 +257,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "speed": speed,
     "steps": steps,
     "mesh-numbers": mesh_numbers,
+    **corpus_tables.TABLES,
 }
 
 
