@@ -2,8 +2,8 @@
 
     python benchmarks/blends.py --corpus DIR --judge FILE [--split validation] [-n 100] [--json OUT]
 
-``--corpus`` is a corpus of photos (``visagist corpus build``), ``--judge`` an ONNX embedder of faces
-that is used for nothing else. Two faces match when the cosine of their embeddings exceeds the
+``--corpus`` is a corpus of photos (``visagist corpus build``), ``--judge`` an ONNX embedder of
+faces that is used for nothing else. Two faces match when the cosine of their embeddings exceeds the
 threshold at which one in a thousand pairs of strangers does (``--threshold``, of the judge's own
 data sheet). Each row blends people of one split with one setting changed.
 """
@@ -15,6 +15,7 @@ import json
 import sys
 import time
 from collections import defaultdict
+from contextlib import suppress
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,9 @@ FAR_THRESHOLD = 0.36
 # Setting name -> changed fields. The first is the default.
 SETTINGS: dict[str, dict[str, Any]] = {
     "default": {},
-    "3 parents, no variation": {"variation": 0.0},
+    "3 parents, no variation": {"variation": 0.0, "complexion": 0.0},
+    "3 parents, complexion 0": {"complexion": 0.0},
+    "3 parents, complexion 1.5": {"complexion": 1.5},
     "3 parents, variation 1": {"variation": 1.0},
     "3 parents, variation 2": {"variation": 2.0},
     "3 parents, host 0": {"host_share": 0.0},
@@ -52,10 +55,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
 def make(task: BlendTask) -> tuple[list[list[Sample]], float, int]:
     """The blends, CPU seconds a picture, and how many were skipped."""
     items = list(task.items())
-    try:
+    with suppress(SkippedItemError):
         task.prepare(items[0])  # loads what is loaded once
-    except SkippedItemError:
-        pass
     made, skipped, start = [], 0, time.process_time()
     for item in items:
         try:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from visagist.corpus.blends.light import multiplied, shading_change
 from visagist.corpus.blends.posing import mix_meshes, posed_like
+from visagist.corpus.blends.texture_space import frontal_mesh
 from visagist.corpus.blends.warp import extended, field, sample, triangle_map
 from visagist.errors import InputError
 from visagist.face.regions import Regions, face_scale, outline, region_masks
@@ -114,6 +115,7 @@ def blend(
     mixture: Mixture,
     *,
     variation: NDArray[np.floating] | None = None,
+    complexion: Floats | None = None,
 ) -> tuple[NDArray[np.uint8], Floats]:
     """A new face.
 
@@ -123,6 +125,8 @@ def blend(
         mixture: what each gives.
         variation: (478, 3) what no parent gave: added to the shape, in pixels of the frontal
             canonical crop; see :mod:`~visagist.corpus.blends.shape_space`.
+        complexion: the same for the skin: added to its CIELAB in the frontal view of
+            :mod:`~visagist.corpus.blends.texture_space`.
 
     Returns:
         Its picture (S, S, 3) and its mesh (478, 3).
@@ -153,7 +157,12 @@ def blend(
         source, _ = extended(mesh, target, size)
         where = field(source, goal, shown[box], corner=(box[1].start, box[0].start))
         change += part.change(sample(image, where).astype(np.float32), mixture, k)
-    result[box] = np.clip(np.rint(host + change), 0, 255).astype(np.uint8)
+    face = host + change
+    if complexion is not None:
+        front, _ = extended(frontal_mesh(), target, size)
+        where = field(front, goal, shown[box], corner=(box[1].start, box[0].start))
+        face = part.with_complexion(face, sample(complexion, where))
+    result[box] = np.clip(np.rint(face), 0, 255).astype(np.uint8)
     if variation is not None:
         result = multiplied(result, shading_change(mixed, target, size))
     return result, _with_irises(target, meshes[mixture.eyes])
@@ -195,6 +204,12 @@ class _Part:
             weight = self._inside[band] * _weight(mixture, k, band, masks, unit)
             total += part * weight[..., None]
         return total
+
+    def with_complexion(self, face: Floats, complexion: Floats) -> Floats:
+        """Add what no parent gave to the skin."""
+        share = (self._inside[2] * self._trust)[..., None]
+        lab = _to_lab(face) + complexion * share
+        return np.asarray(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB) * np.float32(255), np.float32)
 
 
 def _with_irises(target: Floats, mesh: NDArray[np.floating]) -> Floats:

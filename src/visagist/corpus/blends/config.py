@@ -81,6 +81,12 @@ class BlendConfig(BaseModel):
         ge=0,
         le=3,
     )
+    complexion: float = Field(
+        1.0,
+        description="the same for the skin's shading and colour, over 40 principal directions",
+        ge=0,
+        le=3,
+    )
     window: float = Field(
         1.5, description="field of view that is worked on; the border beyond is the host's", ge=1
     )

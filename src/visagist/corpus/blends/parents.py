@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from visagist.corpus.blends.config import ParentConfig
-from visagist.corpus.blends.warp import extended, field, sample, triangle_map
+from visagist.corpus.blends.texture_space import frontal, frontal_mesh
 from visagist.corpus.index import Record
 from visagist.corpus.sample import USES, Origin, Quality
 from visagist.errors import InputError
@@ -20,16 +19,14 @@ from visagist.face.topology import (
     LEFT_EYE_OUTER,
     RIGHT_EYE_INNER,
     RIGHT_EYE_OUTER,
-    canonical_points,
 )
 
-_SIDE = 160  # of the frontal view that glasses are looked for in
 _GREY = 2.0  # chroma of skin below which a picture is grey
-# Steps of brightness, as shares of the cheeks', above which frames are likely. Picked on training
-# faces by eye: of the 834 of 1,465 that pass, one in the worst 216 wore glasses.
 _CHEEKS = (50, 280)
 # Beside the philtrum, below the lower lip, the chin, and both sides of it.
 _BEARD = (165, 391, 18, 200, 199, 204, 424, 211, 431)
+# Steps of brightness, as shares of the cheeks', above which frames are likely. Picked on training
+# faces by eye: of the 834 of 1,465 that pass, one in the worst 216 wore glasses.
 _BRIDGE, _BRIDGE_WITH_RIMS, _RIMS, _TEMPLES = 0.09, 0.115, 0.345, 0.2
 
 
@@ -130,8 +127,8 @@ def wear(image: NDArray[np.uint8], mesh: NDArray[np.floating]) -> Wear:
         image: (S, S, 3) uint8 crop.
         mesh: (478, 3) of the face in it.
     """
-    view = _frontal(image, mesh)
-    points = canonical_points()[:, :2] * (_SIDE / 256)
+    view = frontal(image, mesh)
+    points = frontal_mesh()[:, :2]
     grey = cv2.cvtColor(view, cv2.COLOR_RGB2GRAY).astype(np.float32)
     cheeks = [np.median(_patch(grey, points[k], 3, 3)) for k in _CHEEKS]
     grey /= max(float(np.mean(cheeks)), 25.0)
@@ -173,24 +170,6 @@ def _patch(
 ) -> NDArray[np.float32]:
     x, y = int(at[0]), int(at[1])
     return image[y - h : y + h, x - w : x + w]
-
-
-@lru_cache(maxsize=1)
-def _frontal_map() -> NDArray[np.int32]:
-    face = canonical_points() * np.float32(_SIDE / 256)
-    return triangle_map(extended(face, face, _SIDE)[1], face[:, 2], _SIDE)
-
-
-def _frontal(image: NDArray[np.uint8], mesh: NDArray[np.floating]) -> NDArray[np.uint8]:
-    """The face warped to the canonical mesh, (160, 160, 3)."""
-    face = canonical_points() * np.float32(_SIDE / 256)
-    source, goal = extended(np.asarray(mesh, np.float32), face, image.shape[0])
-    # a first reduction, so that nothing is skipped
-    factor = max(1, int(np.ptp(source[:468, 1]) / np.ptp(face[:468, 1])))
-    side = image.shape[0] // factor
-    small = np.asarray(cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
-    where = field(source, goal, _frontal_map()) * np.float32(side / image.shape[0])
-    return sample(small, where)
 
 
 def child_origin(parents: Sequence[Record], *, source: str, item: str, identity: str) -> Origin:

@@ -24,6 +24,7 @@ from visagist.corpus.blends.parents import (
     wear,
 )
 from visagist.corpus.blends.shape_space import ShapeSpace, learn_shape_space
+from visagist.corpus.blends.texture_space import TextureSpace, learn_texture_space
 from visagist.corpus.corpus import Corpus
 from visagist.corpus.index import Record
 from visagist.corpus.make import make_sample
@@ -34,6 +35,7 @@ from visagist.face.align import transform_points
 
 _TRIES = 8  # first parents drawn until enough others fit
 _MOST_SHAPES = 800  # people whose meshes make the shape space
+_MOST_TEXTURES = 250  # people whose skin makes the texture space
 
 
 class BlendTask:
@@ -92,10 +94,14 @@ class BlendTask:
         mixture = draw_mixture(
             random, len(parents), host_share=config.host_share, spread=config.spread
         )
-        variation = None
+        split = parents[0].split
+        variation = complexion = None
         if config.variation:
-            variation = self._faces.shapes(parents[0].split).draw(random, config.variation)
-        image, mesh = blend(images, meshes, mixture, variation=variation)
+            variation = self._faces.shapes(split).draw(random, config.variation)
+        if config.complexion:
+            complexion = self._faces.textures(split).draw(random, config.complexion)
+            complexion[..., 1:] *= not is_grey(parents[0].quality)
+        image, mesh = blend(images, meshes, mixture, variation=variation, complexion=complexion)
         pictures: list[tuple[NDArray[np.uint8], NDArray[np.float32], dict[str, object]]] = [
             (image, mesh, {})
         ]
@@ -169,6 +175,7 @@ class _Faces:
 
     def __post_init__(self) -> None:
         self._shapes: dict[str, ShapeSpace] = {}
+        self._textures: dict[str, TextureSpace] = {}
         self._wear: dict[str, Wear] = {}
 
     @cached_property
@@ -188,6 +195,16 @@ class _Faces:
             step = max(1, len(chosen) // _MOST_SHAPES)
             self._shapes[split] = learn_shape_space([r.mesh for r in chosen[::step]])
         return self._shapes[split]
+
+    def textures(self, split: str) -> TextureSpace:
+        """How the skin of one split's people differs."""
+        if split not in self._textures:
+            people = self.candidates[split]
+            chosen = [people[name][0] for name in sorted(people)]
+            step = max(1, -(-len(chosen) // _MOST_TEXTURES))
+            shown = [r for r in chosen[::step] if self.wear(r).glasses <= 1]
+            self._textures[split] = learn_texture_space(self.window(r)[:2] for r in shown)
+        return self._textures[split]
 
     def wear(self, record: Record) -> Wear:
         """What :func:`~visagist.corpus.blends.parents.wear` sees; looked at once."""
