@@ -119,6 +119,22 @@ def test_a_fit_for_another_mesh_is_refused(folder, tmp_path):
         HeadAssets(tmp_path).proxy("hair", "mixed")
 
 
+def test_targets_leave_legs_and_hands_and_nothing_may_hang_on_them(folder, tmp_path):
+    base = base_mesh()
+    heavy = base.moved({"macrodetails/universal-male-young-averagemuscle-maxweight": 1.0})
+    assert np.abs(heavy - base.vertices)[base.vertices[:, 1] > 6].max() > 0.05
+    np.testing.assert_array_equal(heavy[~base.movable], base.vertices[~base.movable])
+    stem = tmp_path / "tongue/shoe/shoe"
+    stem.parent.mkdir(parents=True)
+    source = folder / "tongue/tongue01/tongue01"
+    stem.with_suffix(".obj").write_bytes(source.with_suffix(".obj").read_bytes())
+    lines = source.with_suffix(".mhclo").read_text(encoding="utf-8").splitlines()
+    lines[-1] = str(int(np.argmin(base.vertices[:, 1])))
+    stem.with_suffix(".mhclo").write_text("\n".join(lines), encoding="utf-8")
+    with pytest.raises(DataError, match="below the chest"):
+        HeadAssets(tmp_path).proxy("tongue", "shoe")
+
+
 def test_without_the_base_mesh_the_message_says_how_to_install_it(monkeypatch, tmp_path):
     monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: None)
     base_mesh.cache_clear()
