@@ -25,7 +25,7 @@ def viewer(path: Path, seed: int) -> Viewer:
         ConfigError: no training knows the recipe; the message has each one's reason.
     """
     reasons = []
-    for training in (_mesh, _makeup):
+    for training in (_mesh, _makeup, _parser):
         try:
             return training(path, count(seed))
         except ConfigError as error:
@@ -61,3 +61,18 @@ def _makeup(path: Path, seeds: Iterator[int]) -> Viewer:
         return disturbed_views(faces, recipe.training, augmentation, next(seeds))
 
     return recipe.data, recipe.augment, views
+
+
+def _parser(path: Path, seeds: Iterator[int]) -> Viewer:
+    from visagist.face.parser.config import ParserRecipe
+    from visagist.face.parser.data import disturbed_views
+    from visagist.training.run import read_recipe
+
+    recipe = read_recipe(path, ParserRecipe)
+    # The parser stores its own crops; these are as wide and as large.
+    feed = FeedConfig(use="parser", size=recipe.data.size, zoom=recipe.data.field)
+
+    def views(faces: FaceCache, augmentation: AugmentConfig) -> NDArray[np.uint8]:
+        return disturbed_views(faces, recipe, augmentation, next(seeds))
+
+    return feed, recipe.augment, views

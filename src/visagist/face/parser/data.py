@@ -11,11 +11,12 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from visagist.corpus.feed.cache import FaceCache
 from visagist.errors import DataError
 from visagist.face.parser.classes import HAIR, IGNORE, OCCLUDER
 from visagist.face.parser.config import ParserRecipe
 from visagist.face.parser.network import stride
-from visagist.face.parser.pack import UNDERNEATH, ParserSet
+from visagist.face.parser.pack import UNDERNEATH, Entry, ParserSet
 from visagist.training import augment
 from visagist.training.augmentation import OPERATIONS, AugmentConfig
 from visagist.training.degrade import degrade, light_curves
@@ -202,3 +203,19 @@ def _lit(
         view = np.asarray(cv2.LUT(view, light_curves(rng, light)[None]), np.uint8)
     plain = cv2.cvtColor(cv2.cvtColor(view, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     return np.asarray(cv2.addWeighted(view, share, plain, 1 - share, 0), np.uint8)
+
+
+@torch.no_grad()
+def disturbed_views(
+    faces: FaceCache, recipe: ParserRecipe, augmentation: AugmentConfig, seed: int
+) -> NDArray[np.uint8]:
+    """(N, S, S, 3): each face once, as it comes out of a training batch; for looking at."""
+    entries = tuple(Entry(key, "train", "photo", i) for i, key in enumerate(faces.keys))
+    unknown = np.full(faces.crops.shape[:3], IGNORE, np.uint8)
+    photos = ParserSet(faces.crops, unknown, entries, faces.zoom)
+    changed = recipe.model_copy(update={"augment": augmentation})
+    data = ParserData(photos, None, "train", changed, torch.device("cpu"))
+    generator = torch.Generator().manual_seed(seed)
+    batch = data._disturbed(*data.photos.get(data.photos.index), generator)
+    views = batch.image.permute(0, 2, 3, 1).add(1).mul(127.5).round()
+    return views.to(torch.uint8).numpy()
