@@ -18,7 +18,7 @@ from visagist.corpus import engines
 from visagist.corpus.build.chunk import run_chunk, summary_path
 from visagist.corpus.build.config import BuildConfig
 from visagist.corpus.build.finish import Progress, finish
-from visagist.corpus.build.listing import Listing
+from visagist.corpus.build.listing import PREFIX, Listing
 from visagist.corpus.corpus import INDEX, REPORT, SHARDS, SUMMARY, Corpus
 from visagist.corpus.shards import encode_json
 from visagist.corpus.task import CorpusTask
@@ -191,6 +191,8 @@ def first_difference(one: Any, other: Any, name: str) -> tuple[str, Any, Any] | 
 
 def _claim(out: Path, *, overwrite: bool) -> None:
     """Make sure that what lies in the folder is ours; delete it where that is asked for."""
+    for path in out.glob(f"{PREFIX}*"):  # a kill leaves it where files cannot be nameless
+        path.unlink(missing_ok=True)
     other = sorted({path.name for path in out.iterdir()} - _OURS)
     if other:
         raise InputError(

@@ -14,6 +14,9 @@ from typing import overload
 
 from visagist.corpus.task import Item
 
+PREFIX = ".visagist-list-"
+"""Of the temporary file's name, where the system cannot make one without a name."""
+
 
 class Listing:
     """What a task lists, in chunks that are loaded when somebody looks.
@@ -32,7 +35,9 @@ class Listing:
     """
 
     def __init__(self, items: Iterable[Item], chunk: int, folder: Path) -> None:
-        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  (closed by __exit__)
+        self._file = tempfile.TemporaryFile(  # noqa: SIM115  (closed by __exit__)
+            dir=folder, prefix=PREFIX
+        )
         self._starts, self._sizes = array("Q"), array("Q")
         digest, source = hashlib.sha256(), iter(items)
         try:
