@@ -65,7 +65,7 @@ class BlendConfig(BaseModel):
         le=8,
     )
     host_share: float = Field(
-        0.2,
+        0.1,
         description="mean weight of the parent that gives hair, ears and light; the others share "
         "the rest",
         ge=0,
@@ -74,16 +74,23 @@ class BlendConfig(BaseModel):
     spread: float = Field(
         0.1, description="weights are drawn so far around their means", ge=0, le=1
     )
+    inherit: float = Field(
+        0.5,
+        description="share of what makes the parents' mean differ from the mean of all people that "
+        "the blend keeps, in shape and skin; 1 keeps all",
+        ge=0,
+        le=1,
+    )
     variation: float = Field(
-        1.5,
+        1.0,
         description="standard deviations of shape that no parent gave, over 24 principal "
-        "directions; 0 for parents alone",
+        "directions of the people of the split",
         ge=0,
         le=3,
     )
     complexion: float = Field(
-        1.0,
-        description="the same for the skin's shading and colour, over 40 principal directions",
+        0.7,
+        description="the same for the skin's shading and colour, over 40 directions",
         ge=0,
         le=3,
     )

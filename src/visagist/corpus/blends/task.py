@@ -23,6 +23,7 @@ from visagist.corpus.blends.parents import (
     person,
     wear,
 )
+from visagist.corpus.blends.posing import mix_meshes
 from visagist.corpus.blends.shape_space import ShapeSpace, learn_shape_space
 from visagist.corpus.blends.texture_space import TextureSpace, learn_texture_space
 from visagist.corpus.corpus import Corpus
@@ -94,13 +95,7 @@ class BlendTask:
         mixture = draw_mixture(
             random, len(parents), host_share=config.host_share, spread=config.spread
         )
-        split = parents[0].split
-        variation = complexion = None
-        if config.variation:
-            variation = self._faces.shapes(split).draw(random, config.variation)
-        if config.complexion:
-            complexion = self._faces.textures(split).draw(random, config.complexion)
-            complexion[..., 1:] *= not is_grey(parents[0].quality)
+        variation, complexion = self._new(random, parents, images, meshes, mixture)
         image, mesh = blend(images, meshes, mixture, variation=variation, complexion=complexion)
         pictures: list[tuple[NDArray[np.uint8], NDArray[np.float32], dict[str, object]]] = [
             (image, mesh, {})
@@ -119,6 +114,33 @@ class BlendTask:
             self._sample(number, k, picture, parents, loaded[0], facts)
             for k, picture in enumerate(pictures)
         ]
+
+    def _new(
+        self,
+        random: np.random.Generator,
+        parents: Sequence[Record],
+        images: Sequence[NDArray[np.uint8]],
+        meshes: Sequence[NDArray[np.float32]],
+        mixture: Mixture,
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """What no parent gives to shape and skin."""
+        config, split = self.config, parents[0].split
+        shape = self._faces.shapes(split).vary(
+            mix_meshes(meshes, mixture.shape, mixture.host),
+            random,
+            inherit=config.inherit,
+            strength=config.variation,
+        )
+        skin = self._faces.textures(split).vary(
+            list(zip(images, meshes, strict=True)),
+            mixture.texture,
+            random,
+            inherit=config.inherit,
+            strength=config.complexion,
+        )
+        if is_grey(parents[0].quality):
+            skin[..., 1:] = 0
+        return shape, skin
 
     def _draw(self, random: np.random.Generator) -> list[Record]:
         faces, config = self._faces, self.config

@@ -6,7 +6,7 @@ band of scale alone: what is coarser is light, what is finer is pores and noise.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -25,6 +25,7 @@ SIDE = 160
 """Of the frontal view, the canonical crop reduced, that faces are compared in."""
 _COARSE, _FINE = 10.0, 1.0  # standard deviations that bound the band, pixels of that view
 _LEAST = 8  # people; fewer say nothing about how people differ
+_FARTHEST = 2.0  # standard deviations from the mean skin in any direction
 _NOT_SKIN = 3.5  # spreads; a difference beyond is hair or glasses and is cut
 
 
@@ -70,18 +71,51 @@ class TextureSpace:
     """Principal directions of skin texture in the frontal view.
 
     Attributes:
-        directions: (K, SIDE, SIDE, 3) float16 CIELAB, each of one standard deviation.
+        mean: (SIDE, SIDE, 3) float32 the mean band.
+        directions: (K, SIDE, SIDE, 3) float32 CIELAB, each of one standard deviation.
     """
 
-    directions: NDArray[np.float16]
+    mean: Floats
+    directions: Floats
 
-    def draw(self, random: np.random.Generator, strength: float) -> Floats:
-        """(SIDE, SIDE, 3) a random difference from the mean texture, times ``strength``."""
-        weights = np.clip(random.standard_normal(len(self.directions)), -2, 2)
-        total = np.zeros((SIDE, SIDE, 3), np.float32)
-        for weight, direction in zip(weights, self.directions, strict=True):
-            total += np.float32(strength * weight) * direction
-        return total
+    def coordinates(self, image: NDArray[np.uint8], mesh: NDArray[np.floating]) -> Floats:
+        """(K,) where a face's skin lies, in standard deviations."""
+        band = (_band(image, mesh) - self.mean).ravel()
+        flat = self.directions.reshape(len(self.directions), -1)
+        return np.asarray(flat @ band / np.maximum((flat * flat).sum(1), 1e-6), np.float32)
+
+    def vary(
+        self,
+        parents: Sequence[tuple[NDArray[np.uint8], NDArray[np.floating]]],
+        weights: Sequence[float],
+        random: np.random.Generator,
+        *,
+        inherit: float,
+        strength: float,
+    ) -> Floats:
+        """(SIDE, SIDE, 3) what makes blended skin only partly like its parents'.
+
+        Args:
+            parents: pictures and meshes.
+            weights: of their textures.
+            random: draws the new skin.
+            inherit: share of the way from the mean skin to the parents' that is kept, 0..1.
+            strength: standard deviations of what is drawn.
+        """
+        here = sum(
+            w * self.coordinates(image, mesh)
+            for w, (image, mesh) in zip(weights, parents, strict=True)
+        )
+        there = inherit * here + strength * random.standard_normal(len(self.directions))
+        change = (np.clip(there, -_FARTHEST, _FARTHEST) - here).astype(np.float32)
+        return np.asarray(np.tensordot(change, self.directions, 1), np.float32)
+
+
+def _band(image: NDArray[np.uint8], mesh: NDArray[np.floating]) -> Floats:
+    """The middle band of a face's skin in the frontal view, 0 elsewhere."""
+    lab = cv2.cvtColor(frontal(image, mesh).astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+    band = cv2.GaussianBlur(lab, (0, 0), _FINE) - cv2.GaussianBlur(lab, (0, 0), _COARSE)
+    return np.asarray(band * skin_only()[..., None], np.float32)
 
 
 def learn_texture_space(
@@ -96,24 +130,20 @@ def learn_texture_space(
     Raises:
         DataError: too few faces.
     """
-    mask = skin_only()[..., None]
-    rows = []
-    for image, mesh in faces:
-        view = frontal(image, mesh).astype(np.float32) / 255
-        lab = cv2.cvtColor(view, cv2.COLOR_RGB2LAB)
-        band = cv2.GaussianBlur(lab, (0, 0), _FINE) - cv2.GaussianBlur(lab, (0, 0), _COARSE)
-        rows.append((band * mask).ravel())
+    rows = [_band(image, mesh).ravel() for image, mesh in faces]
     if len(rows) < _LEAST:
         raise DataError(f"{len(rows)} faces; {_LEAST} are needed to learn how skin differs")
     data = np.stack(rows)
-    data -= np.median(data, axis=0)
+    mean = np.median(data, axis=0)
+    data -= mean
     spread = np.maximum(data.std(axis=0), 0.3)
     data = np.clip(data, -_NOT_SKIN * spread, _NOT_SKIN * spread)
-    data -= data.mean(0)
     # the small side's eigenvectors give the large side's
     values, vectors = np.linalg.eigh(data @ data.T)
     kept = min(count, len(rows) - 1)
     order = np.argsort(-values)[:kept]
-    scale = 1 / np.sqrt(len(rows) - 1)
-    directions = (vectors[:, order].T @ data) * np.float32(scale)
-    return TextureSpace(directions.reshape(kept, SIDE, SIDE, 3).astype(np.float16))
+    directions = (vectors[:, order].T @ data) / np.float32(np.sqrt(len(rows) - 1))
+    shape = (SIDE, SIDE, 3)
+    return TextureSpace(
+        mean.reshape(shape).astype(np.float32), directions.reshape(kept, *shape).astype(np.float32)
+    )
