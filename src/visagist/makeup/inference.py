@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visagist.errors import InputError, ModelDamagedError, NoFaceError, UnknownStyleError
-from visagist.face.align import Alignment, crop
+from visagist.face.align import crop
 from visagist.face.detect import Detector
 from visagist.face.find import Mesher, choose, find_faces
+from visagist.face.parser.inference import Parser
 from visagist.face.paste import paste_residual
 from visagist.face.types import Face
 from visagist.makeup.zones import PARTS, gain_map
@@ -47,6 +48,8 @@ class Makeup:
         threads: of ONNX Runtime.
         detector: finds faces; the default detector when ``None``.
         mesher: fits meshes; the bundled network when ``None``.
+        parser: keeps makeup off hair, glasses, hands and whatever else lies in front of the face;
+            ``None`` paints wherever the mesh says there is face.
 
     Example:
         >>> makeup = Makeup.from_pretrained()  # doctest: +SKIP
@@ -61,6 +64,7 @@ class Makeup:
         threads: int = 1,
         detector: Detector | None = None,
         mesher: Mesher | None = None,
+        parser: Parser | None = None,
     ) -> None:
         try:
             self.styles: tuple[str, ...] = tuple(str(s) for s in model.config["styles"])
@@ -70,19 +74,29 @@ class Makeup:
                 f"{model.path / 'config.json'}: {error} is missing or wrong; reinstall visagist"
             ) from error
         self._session: Any = make_session(model.onnx, threads=threads)
-        self._detector, self._mesher = detector, mesher
+        self._detector, self._mesher, self._parser = detector, mesher, parser
 
     @classmethod
     def from_pretrained(
-        cls, name_or_dir: str | os.PathLike[str] = "makeup-tiny", *, threads: int = 1
+        cls,
+        name_or_dir: str | os.PathLike[str] = "makeup-tiny",
+        *,
+        threads: int = 1,
+        protect: bool = False,
     ) -> Makeup:
         """Open a bundled model by name, or any model folder.
+
+        Args:
+            name_or_dir: which makeup model.
+            threads: of ONNX Runtime.
+            protect: use the bundled parser to keep makeup off what lies in front of the face.
 
         Raises:
             ModelMissingError: there is no such model.
             ModelDamagedError: a file does not match its manifest.
         """
-        return cls(open_model(name_or_dir), threads=threads)
+        parser = Parser.from_pretrained(threads=threads) if protect else None
+        return cls(open_model(name_or_dir), threads=threads, parser=parser)
 
     def apply(
         self,
@@ -139,7 +153,11 @@ class Makeup:
             clock.lap("align")
             change = self.residual(view, code)
             clock.lap("network")
-            pixels = self._paste(pixels, change, face, alignment, strengths)
+            gain = gain_map(alignment.to_crop(face.mesh), alignment.size, strengths)
+            if self._parser is not None:
+                gain *= self._parser.uncovered(photo.pixels, alignment)
+                clock.lap("parse")
+            pixels = paste_residual(pixels, change * gain[..., None], alignment)
             clock.lap("paste")
         return MakeupResult(photo.with_pixels(pixels), chosen, clock.laps)
 
@@ -185,17 +203,6 @@ class Makeup:
     def _strengths(intensity: float, parts: Mapping[str, float]) -> dict[str, float]:
         overall = _factor("intensity", intensity)
         return {part: overall * _factor(part, parts[part]) for part in PARTS}
-
-    @staticmethod
-    def _paste(
-        pixels: NDArray[np.uint8],
-        change: NDArray[np.float32],
-        face: Face,
-        alignment: Alignment,
-        strengths: Mapping[str, float],
-    ) -> NDArray[np.uint8]:
-        gain = gain_map(alignment.to_crop(face.mesh), alignment.size, strengths)
-        return paste_residual(pixels, change * gain[..., None], alignment)
 
 
 _MOST = 1.5

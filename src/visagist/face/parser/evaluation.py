@@ -175,9 +175,11 @@ class Tally:
             row = {
                 "recall": _share(in_front[[HAIR, OCCLUDER]].sum(), counts[[HAIR, OCCLUDER]].sum()),
                 "false": _share(in_front[face].sum(), counts[face].sum()),
-                "occluder": round(float(iou(counts)[OCCLUDER]), 4),
-                "hair": round(float(iou(counts)[HAIR]), 4),
             }
+            scores = iou(counts)
+            for number in (OCCLUDER, HAIR):
+                if np.isfinite(scores[number]):
+                    row[CLASSES[number]] = round(float(scores[number]), 4)
             if name == "parser":
                 out |= row
             else:

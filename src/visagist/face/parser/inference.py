@@ -15,12 +15,16 @@ from visagist.errors import InputError, ModelDamagedError
 from visagist.face.align import Alignment, crop
 from visagist.face.parser.classes import CLASSES, HAIR, OCCLUDER
 from visagist.face.parts import Part
+from visagist.face.raster import smoothstep
 from visagist.face.types import Face
 from visagist.runtime.session import make_session
 from visagist.runtime.store import ModelFiles, open_model
 
 _PARTS = np.array([*range(OCCLUDER), Part.OCCLUDER], np.uint8)
 """The :class:`Part` of each class; glasses and everything else in front are one."""
+
+_DOUBT = (0.7, 0.3)
+"""Probabilities of a cover from which nothing is painted, and below which everything is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +104,16 @@ class Parser:
             alignment: a canonical crop of it, at any resolution.
 
         Returns:
-            (size, size) float32 for the pixels of that crop: 1 less the probability of hair and
-            of occluders; 1 wherever the network's crop does not reach.
+            (size, size) float32 for the pixels of that crop: 1 where hair and occluders together
+            are unlikely, 0 where they are likely, steep between, so that a doubt does not
+            wash makeup out; 1 wherever the network's crop does not reach.
         """
         ours = self._crop_of(alignment)
         shares = self.probabilities(crop(pixels, ours))
         ours = ours.resized(shares.shape[1])
         covered = shares[HAIR] + shares[OCCLUDER]
-        return 1 - _resampled(covered, ours, alignment.inverse, (alignment.size, alignment.size))
+        side = alignment.size
+        return smoothstep(*_DOUBT, _resampled(covered, ours, alignment.inverse, (side, side)))
 
     def probabilities(self, view: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(8, n, n) float32 that add up to 1, at the network's own output resolution.
