@@ -20,7 +20,7 @@ def folder(tmp_path_factory):
         (drawn_sample(3, source="other", uses=("mesh",), generator="G"), "validation"),
         (drawn_sample(4, source="other"), "test"),
     ]
-    lines = [DETAIL, DETAIL | {"reason": "unreadable"}, DETAIL]
+    lines = [DETAIL, DETAIL | {"reason": "unreadable", "source": "b"}, DETAIL]
     return write_corpus(tmp_path_factory.mktemp("stats") / "corpus", faces, dropped=lines)
 
 
@@ -34,6 +34,7 @@ def test_counts(folder):
         "test": {"images": 1, "identities": 1},
     }
     assert told["dropped"] == {"no_face": 2, "unreadable": 1}
+    assert told["dropped_by_source"] == {"a": {"no_face": 2}, "b": {"unreadable": 1}}
     assert told["sources"]["other"] == {"images": 2, "identities": 2}
     assert (told["uses"]["mesh"], told["uses"]["makeup"]) == (5, 4)
     assert (told["may_show"], told["generators"]) == (4, {"G": 1})

@@ -30,6 +30,7 @@ EVERYTHING = AugmentConfig.model_validate(
     }
     | {name: {"share": 0.5} for name in ("blur", "noise", "jpeg", "occlusion")}
 )
+COVERED = {"photometric": {"strength": 1.0}, "occlusion": {"share": 1.0}}
 STYLES = [load_style(name) for name in ("rosewood", "smoky")]
 
 
@@ -99,7 +100,7 @@ def test_patches_are_what_pixel_shuffle_reads():
 
 def test_a_pair_is_true_under_its_light(targets):
     """Bare picture + residual = the made-up picture in the same light, place and mirror."""
-    item = dataset(targets, {"photometric": {"strength": 1.0}}, patches=1 << 20)[0]
+    item = dataset(targets, COVERED, patches=1 << 20)[0]
     batch = to_batch(item, torch.device("cpu"))
     residual = F.pixel_shuffle(batch.patches[:, 0].unflatten(2, (64, 64)), 4)
     made_up = batch.image * 127.5 + 127.5 + residual * 255
@@ -111,6 +112,18 @@ def test_a_pair_is_true_under_its_light(targets):
     assert residual.abs().amax((1, 2, 3)).min() > 10 / 255
     corner = residual[:, :, :24, :24].abs().max()
     assert corner < 3 / 255
+
+
+def test_nothing_is_painted_on_a_cover(targets, monkeypatch):
+    mask = np.zeros((256, 256, 1), np.float32)
+    mask[:, 100:180] = 1
+    monkeypatch.setattr(data, "cover", lambda *_: (mask, np.array([9.0, 99.0, 199.0], np.float32)))
+    item = dataset(targets, {"occlusion": {"share": 1.0}}, patches=1 << 20)[0]
+    assert (item[0][:, :, 100:180] == (9, 99, 199)).all()
+    batch = to_batch(item, torch.device("cpu"))
+    residual = F.pixel_shuffle(batch.patches[:, 0].unflatten(2, (64, 64)), 4)
+    assert residual[:, :, :, 100:180].abs().max() == 0
+    assert residual.abs().max() > 10 / 255
 
 
 def test_without_disturbance_the_crop_is_the_canonical_crop(targets):

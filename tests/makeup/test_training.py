@@ -17,7 +17,8 @@ def test_it_learns_on_drawn_faces(tmp_path):
     )
     path = tmp_path / "recipe.yaml"
     path.write_text(yaml.safe_dump(json.loads(recipe.model_dump_json())))
-    out = train(path, data=corpus, output=tmp_path / "run", workers=0)
+    out = train(path, data=corpus, output=tmp_path / "run", cache=tmp_path / "cache", workers=1)
+    assert list((tmp_path / "cache").glob("faces-*/crops.npy"))
     log = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
     gains = [line["val_gain"] for line in log if "val_gain" in line]
     assert gains[-1] > gains[0] + 0.5

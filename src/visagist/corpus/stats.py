@@ -49,8 +49,8 @@ def corpus_stats(corpus: Corpus) -> dict[str, Any]:
     """Everything that ``visagist corpus stats --json`` prints.
 
     Fields: ``images``; ``identities`` (a picture without a known identity is its own person);
-    ``splits`` (images and identities of each); ``dropped`` (pictures by reason);
-    ``labels`` (how many samples have each label: the mesh by its origin, identity, licence,
+    ``splits`` (images and identities of each); ``dropped`` and ``dropped_by_source`` (pictures
+    by reason); ``labels`` (how many samples have each label: the mesh by its origin, identity, licence,
     expression and every extra member); ``sources``, ``kinds``, ``uses``; ``skin_tones``;
     ``quality`` (percentiles and a histogram of each figure), ``per_source`` (the median and both
     ends of each figure), ``crops`` (size, zoom, bytes).
@@ -61,14 +61,15 @@ def corpus_stats(corpus: Corpus) -> dict[str, Any]:
     table = corpus.table(_COLUMNS)
     column = {name: table.column(name).to_pylist() for name in _COLUMNS if name not in QUALITY}
     figures = {name: table.column(name).to_numpy().astype(np.float64) for name in QUALITY}
-    n = table.num_rows
+    n, left_out = table.num_rows, dropped(corpus)
     people = [i or k for i, k in zip(column["identity"], column["key"], strict=True)]
     sources = np.array(column["source"], object)
     return {
         "images": n,
         "identities": len(set(people)),
         "splits": _per(column["split"], people, SPLITS),
-        "dropped": dropped(corpus),
+        "dropped": _ordered(sum(map(Counter, left_out.values()), Counter())),
+        "dropped_by_source": left_out,
         "labels": _labels(column),
         "sources": _per(column["source"], people, sorted(set(column["source"]))),
         "kinds": _counted(column["kind"]),
@@ -91,21 +92,22 @@ def corpus_stats(corpus: Corpus) -> dict[str, Any]:
     }
 
 
-def dropped(corpus: Corpus) -> dict[str, int]:
-    """Pictures that were left out, by reason, the most frequent first.
+def dropped(corpus: Corpus) -> dict[str, dict[str, int]]:
+    """Pictures that were left out, by source and reason, the most frequent first.
 
     Raises:
         DataError: the report cannot be read.
     """
     path = corpus.path / REPORT
-    counts: Counter[str] = Counter()
+    counts: dict[str, Counter[str]] = {}
     try:
         with path.open(encoding="utf-8") as stream:
             for line in stream:
-                counts[str(json.loads(line)["reason"])] += 1
+                row = json.loads(line)
+                counts.setdefault(str(row["source"]), Counter())[str(row["reason"])] += 1
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path}: cannot read the report ({error})") from error
-    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+    return {source: _ordered(reasons) for source, reasons in sorted(counts.items())}
 
 
 def _per(group: list[str], people: list[str], names: Iterable[str]) -> dict[str, dict[str, int]]:
@@ -130,7 +132,10 @@ def _labels(column: Mapping[str, list[Any]]) -> dict[str, Any]:
 
 
 def _counted(values: Iterable[Any]) -> dict[str, int]:
-    counts = Counter(str(value) for value in values)
+    return _ordered(Counter(str(value) for value in values))
+
+
+def _ordered(counts: Counter[str]) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 

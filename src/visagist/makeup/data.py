@@ -81,6 +81,7 @@ def render_targets(
     note = path.with_suffix(".json")
     done = _already_done(note, path, key, shape)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         mode = "r+" if path.exists() and done else "w+"
         targets = np.lib.format.open_memmap(path, mode=mode, dtype=np.uint8, shape=shape)
     except (OSError, ValueError) as error:

@@ -33,17 +33,19 @@ def test_a_recipe_gets_what_it_asks_for_and_never_the_test_people(corpus):
     assert items(corpus, sources=("other",), splits=("train",)) == ["3.png"]
     assert "3.png" not in items(corpus, without_sources=("other",))
     assert "3.png" not in items(corpus, without_generators=("G",))
-    assert items(corpus, kinds=("generated",)) == ["3.png"]
+    assert items(corpus, kinds=("generated",), splits=("train",)) == ["3.png"]
     assert items(corpus, splits=("test",)) == ["4.png"]
 
 
 def test_what_cannot_be_given(corpus):
     with pytest.raises(DataError, match="no source elsewhere; it holds drawn, other"):
         items(corpus, sources=("elsewhere",))
-    with pytest.raises(DataError, match="no face fits"):
+    with pytest.raises(DataError, match="no face for train and validation fits"):
         items(corpus, min_confidence=1.0)
-    with pytest.raises(DataError, match="no face fits"):
+    with pytest.raises(DataError, match="no face for train and validation fits"):
         items(corpus, min_face_width=900)
+    with pytest.raises(DataError, match="no face for validation fits"):
+        items(corpus, kinds=("generated",))
     with pytest.raises(DataError, match=r"show 1.5 .* needs 1.9"):
         items(corpus, zoom=1.9)
 
@@ -61,5 +63,5 @@ def test_pictures_without_colour(tmp_path):
     grey = replace(sample, quality=replace(sample.quality, skin_a=0.3, skin_b=-0.4))
     faces = [(drawn_sample(0), "train"), (grey, "train")]
     corpus = Corpus.open(write_corpus(tmp_path / "corpus", faces))
-    assert set(items(corpus)) == {"0.png", "1.png"}
-    assert items(corpus, grey=False) == ["0.png"]
+    assert set(items(corpus, splits=("train",))) == {"0.png", "1.png"}
+    assert items(corpus, splits=("train",), grey=False) == ["0.png"]

@@ -53,9 +53,10 @@ def select_faces(
     """The samples that a recipe asks for, by split and then by key.
 
     Raises:
-        DataError: none fits, a named source is not in the corpus, or the crops of the corpus are
-            too narrow or too small for the recipe.
+        DataError: none fits in one of the splits, a named source is not in the corpus, or the
+            crops of the corpus are too narrow or too small for the recipe.
     """
+    splits = tuple(splits)
     known = {record.origin.source for record in corpus.records}
     if missing := {*config.sources, *config.without_sources} - known:
         raise DataError(
@@ -67,8 +68,11 @@ def select_faces(
         for record in corpus.select(splits=splits, kinds=config.kinds or None, use=config.use)
         if _fits(record, config)
     ]
-    if not chosen:
-        raise DataError(f"{corpus.path}: no face fits the recipe's data section ({config})")
+    if empty := set(splits) - {record.split for record in chosen}:
+        raise DataError(
+            f"{corpus.path}: no face for {' and '.join(sorted(empty))} fits the recipe's data "
+            f"section ({config})"
+        )
     _check_resolution(corpus, config, chosen)
     return sorted(chosen, key=lambda record: (SPLITS.index(record.split), record.key))
 
