@@ -113,7 +113,9 @@ def _lights(random: np.random.Generator) -> Floats:
         spot = np.zeros_like(image)
         centre = random.uniform(0, _WORK, 2).round().astype(int).tolist()
         colour = _colour(random, 0.05, 0.7, 0.5).tolist()
-        cv2.circle(spot, centre, max(int(radius * random.uniform(0.7, 1.2)), 1), colour, -1, cv2.LINE_AA)
+        cv2.circle(
+            spot, centre, max(int(radius * random.uniform(0.7, 1.2)), 1), colour, -1, cv2.LINE_AA
+        )
         image += spot
     return cv2.GaussianBlur(image, (0, 0), random.uniform(0.5, 2.0))
 

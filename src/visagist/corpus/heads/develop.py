@@ -53,9 +53,7 @@ def exposure(picture: Picture, level: float) -> float:
     return level / max(float(np.sort(luminance)[: max(int(0.95 * luminance.size), 1)].mean()), 1e-4)
 
 
-def develop(
-    picture: Picture, behind: Floats, look: Development, gain: float
-) -> NDArray[np.uint8]:
+def develop(picture: Picture, behind: Floats, look: Development, gain: float) -> NDArray[np.uint8]:
     """The picture as a camera would store it.
 
     Args:

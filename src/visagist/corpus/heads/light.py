@@ -126,7 +126,10 @@ def sample_lighting(random: np.random.Generator) -> Lighting:
     harmonics = (
         lobe(direction(0, 90), room * around * uniform(0.35, 0.6))
         + lobe(direction(side * uniform(0, 90), uniform(0, 40)), room * around * uniform(0.3, 0.6))
-        + lobe(direction(-side * uniform(30, 120), 0), kelvin(uniform(3000, 9000)) * around * uniform(0.1, 0.35))
+        + lobe(
+            direction(-side * uniform(30, 120), 0),
+            kelvin(uniform(3000, 9000)) * around * uniform(0.1, 0.35),
+        )
         + lobe(direction(0, -90), ground * around * uniform(0.08, 0.3))
     )
     return Lighting(

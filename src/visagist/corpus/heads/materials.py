@@ -168,7 +168,7 @@ def _skin(
             "mean": tuple(mean.tolist()),
             "contrast": look.contrast,
             "detail_contrast": look.fine,
-            "bump": 0.055,
+            "bump": 0.03,
             "roughness": finish.roughness,
             "shine": finish.shine,
             "freckles": look.freckles,
@@ -202,7 +202,9 @@ def _eyes(surface: Surface, head: HeadGeometry, spec: HeadSpec) -> Draw:
             "gaze": tuple(float(v) for v in gaze),
             "white": (0.80, 0.76, 0.73),
         },
-        textures={"albedo": Texture(f"albedo {surface.texture}", partial(_albedo, surface.texture))},
+        textures={
+            "albedo": Texture(f"albedo {surface.texture}", partial(_albedo, surface.texture))
+        },
     )
 
 
@@ -239,7 +241,9 @@ def _mouth(surface: Surface) -> Draw:
             both_sides=0,
             fade=(front - 0.5, front - 0.04, 0.03) if teeth else (front - 0.35, front, 0.1),
         ),
-        textures={"albedo": Texture(f"albedo {surface.texture}", partial(_albedo, surface.texture))},
+        textures={
+            "albedo": Texture(f"albedo {surface.texture}", partial(_albedo, surface.texture))
+        },
         shadow=False,
     )
 
@@ -373,11 +377,11 @@ def _strands(path: Path) -> Bytes:
     there = alpha > 0.5
     if not there.any():
         raise DataError(f"{path}: nothing in the picture is opaque")
-    wide = (
-        cv2.GaussianBlur(value * alpha, (0, 0), 40) / np.maximum(cv2.GaussianBlur(alpha, (0, 0), 40), 1e-3)
+    wide = cv2.GaussianBlur(value * alpha, (0, 0), 40) / np.maximum(
+        cv2.GaussianBlur(alpha, (0, 0), 40), 1e-3
     )
     value = value - 0.5 * (wide - wide[there].mean())  # painted light stays only in part
-    spread = max(float(value[there].std()), 1e-3)
+    spread = max(float(value[there].std()), 0.07)
     value = 0.45 + 0.14 * (value - value[there].mean()) / spread
     # Colour bleeds under the edges, so that mipmaps have no halo.
     weight = cv2.GaussianBlur(alpha, (0, 0), 4)

@@ -22,7 +22,9 @@ from visagist.face.parts import Part
 
 Floats = NDArray[np.float32]
 Colour = tuple[float, float, float]
-Kind = Literal["glasses", "sunglasses", "beanie", "cap", "mask", "hand", "scarf", "microphone", "box"]
+Kind = Literal[
+    "glasses", "sunglasses", "beanie", "cap", "mask", "hand", "scarf", "microphone", "box"
+]
 KINDS: tuple[Kind, ...] = (
     "glasses", "sunglasses", "beanie", "cap", "mask", "hand", "scarf", "microphone", "box",
 )  # fmt: skip
@@ -90,28 +92,41 @@ def clothes(head: HeadGeometry, seed: int) -> list[Draw]:
     thick = 0.09 if style == "collar" else 0.05
     used = surface.vertices[:, 1] < -1.0
     keep = used[surface.triangles].all(1) & (surface.parts == Part.SKIN)
-    folds = 0.02 * np.sin(7 * surface.vertices[:, :1] + random.uniform(0, 6)) * np.clip(
-        -1.6 - surface.vertices[:, 1:2], 0, 1
+    folds = (
+        0.02
+        * np.sin(7 * surface.vertices[:, :1] + random.uniform(0, 6))
+        * np.clip(-1.6 - surface.vertices[:, 1:2], 0, 1)
     )
+    moods = [np.random.default_rng([seed, 38 + k]) for k in range(4)]
+    outer = plain(
+        colour=_cloth(moods[0]), second=_cloth(moods[1]), both_sides=0,
+        pattern=float(moods[2].choice((0, 0, 0, 0, 1, 2, 3))),
+        pattern_scale=float(moods[3].uniform(1.5, 6)), roughness=0.85, f0=0.03, edge=line,
+    )  # fmt: skip
+    # A hem has an inside: a dark layer that shows only along the neckline.
+    inner = {**outer, "colour": (0.02, 0.02, 0.02), "pattern": 0.0}
+    own = surface.vertices[surface.triangles[keep]]
+    height = own[..., 1] - _height(line, own)
     draws = []
-    for layer in (0.0, 0.035):  # a hem has an inside and an outside
-        values = plain(
-            colour=_cloth(random if layer == 0 else np.random.default_rng([seed, 38])),
-            second=_cloth(np.random.default_rng([seed, 39])),
-            pattern=float(np.random.default_rng([seed, 40]).choice((0, 0, 0, 0, 1, 2, 3))),
-            pattern_scale=float(np.random.default_rng([seed, 41]).uniform(1.5, 6)),
-            roughness=0.85, f0=0.03, edge=line,
-        )  # fmt: skip
-        if layer == 0:
-            values = {**values, "colour": (0.02, 0.02, 0.02), "pattern": 0.0}
-        moved = surface.vertices + surface.normals * (thick - 0.03 + layer + folds)
+    for values, out, there in (
+        (outer, thick, height.min(1) < 0.05),
+        (inner, thick - 0.03, height.max(1) > -0.25),
+    ):
+        moved = surface.vertices + surface.normals * (out + folds)
         draws.append(
             Draw(
-                "plain", moved.astype(np.float32), surface.normals, surface.triangles[keep],
-                np.full(int(keep.sum()), Part.CLOTHES, np.uint8), values=values,
+                "plain", moved.astype(np.float32), surface.normals,
+                np.ascontiguousarray(surface.triangles[keep][there]),
+                np.full(int(there.sum()), Part.CLOTHES, np.uint8), values=values, shadow=False,
             )
         )  # fmt: skip
     return draws
+
+
+def _height(line: tuple[float, float, float, float], points: Floats) -> Floats:
+    """Height of a neckline at the x and z of points."""
+    x, z = np.abs(points[..., 0]), points[..., 2]
+    return np.asarray(line[0] + line[1] * x + line[2] * x * x + line[3] * z)
 
 
 def _cloth(random: _RANDOM) -> Colour:
@@ -211,14 +226,22 @@ def _glasses(head: HeadGeometry, random: _RANDOM, dark: bool) -> list[Draw]:
                      roughness=0.07, f0=0.06 if dark else 0.045, opacity=tint)  # fmt: skip
         lenses.append(_blended(lens, labelled=dark))
         ear = np.array([side * 0.80, 0.0, -0.78])
-        hinge = _bent(np.array([side * (centre_x + half_w)]), np.array([centre_y + 0.35 * half_h]), plane, bend, lean)[0]
+        hinge = _bent(
+            np.array([side * (centre_x + half_w)]),
+            np.array([centre_y + 0.35 * half_h]),
+            plane,
+            bend,
+            lean,
+        )[0]
         t = np.linspace(0, 1, 8)[:, None]
         path = hinge * (1 - t) + ear * t
         path[:, 0] += side * 0.05 * np.sin(np.pi * t[:, 0])
         draws.append(_mesh(_tube(path, thick * 0.9, flat=1.4), Part.GLASSES, **style))
     t = np.linspace(-1, 1, 9)
     inner = centre_x - half_w
-    bridge = _bent(inner * t, centre_y + 0.25 * half_h + 0.03 * (1 - t * t), plane + 0.01, bend, lean)
+    bridge = _bent(
+        inner * t, centre_y + 0.25 * half_h + 0.03 * (1 - t * t), plane + 0.01, bend, lean
+    )
     draws.append(_mesh(_tube(bridge, thick), Part.GLASSES, **style))
     return draws + lenses
 
@@ -266,7 +289,11 @@ def _dome(head: HeadGeometry, line: tuple[float, float], out: float, high: float
     skull = skin[skin[:, 1] > 0.25]
     centre = np.array([0.0, 0.2, float(skull[:, 2].min() + skull[:, 2].max()) / 2])
     size = np.array(
-        [np.abs(skull[:, 0]).max() + out, skull[:, 1].max() - 0.2 + out + high, np.ptp(skull[:, 2]) / 2 + out]
+        [
+            np.abs(skull[:, 0]).max() + out,
+            skull[:, 1].max() - 0.2 + out + high,
+            np.ptp(skull[:, 2]) / 2 + out,
+        ]
     )
     around = np.linspace(0, 2 * np.pi, 49)
     up = np.linspace(0, np.pi / 2, 14)
@@ -339,6 +366,15 @@ def _around(head: HeadGeometry, angles: Floats, heights: Floats, out: float) -> 
     distance = ((a[..., None] - angle) / 0.13) ** 2 + ((h[..., None] - own[:, 1]) / 0.10) ** 2
     weight = np.exp(-0.5 * distance) * np.exp(18.0 * (radius - radius.max()))
     r = (weight * radius).sum(-1) / np.maximum(weight.sum(-1), 1e-12) + out
+    # No vertex may stick out: the four nodes around each are at least as far from the axis.
+    i = np.interp(angle, angles, np.arange(len(angles)), left=-9, right=-9)
+    order = np.argsort(heights)
+    j = np.interp(own[:, 1], heights[order], order.astype(float), left=-9, right=-9)
+    for di in (0, 1):
+        for dj in (0, 1):
+            there = (i >= 0) & (j >= 0) & (i + di < len(angles)) & (j + dj < len(heights))
+            node = ((i + di)[there].astype(int), (j + dj)[there].astype(int))
+            np.maximum.at(r, node, radius[there] + 0.6 * out)
     return np.stack([r * np.sin(a), h, _AXIS[2] + r * np.cos(a)], -1).astype(np.float32)
 
 
@@ -377,7 +413,11 @@ def _scarf(head: HeadGeometry, random: _RANDOM) -> list[Draw]:
     lift = 0.06 * np.sin(2 * angles + random.uniform(0, 6))[:, None]
     target = np.maximum(r, 0.55) + grow
     points = np.stack(
-        [target * np.sin(angles)[:, None], base[..., 1] + lift, _AXIS[2] + target * np.cos(angles)[:, None]],
+        [
+            target * np.sin(angles)[:, None],
+            base[..., 1] + lift,
+            _AXIS[2] + target * np.cos(angles)[:, None],
+        ],
         -1,
     )
     return [_mesh(points.astype(np.float32), Part.OCCLUDER, colour=_cloth(random), second=_cloth(random),
@@ -398,14 +438,21 @@ def _microphone(head: HeadGeometry, random: _RANDOM) -> list[Draw]:
               "pattern_scale": 14.0, "roughness": 0.4, "f0": 0.4}  # fmt: skip
     return [
         _mesh(_tube(head_path, ball, 16), Part.OCCLUDER, **grille),
-        _mesh(_tube(handle, radius * 0.6, 16), Part.OCCLUDER, colour=(0.012, 0.012, 0.014), roughness=0.4),
+        _mesh(
+            _tube(handle, radius * 0.6, 16),
+            Part.OCCLUDER,
+            colour=(0.012, 0.012, 0.014),
+            roughness=0.4,
+        ),
     ]
 
 
 def _box(head: HeadGeometry, random: _RANDOM) -> list[Draw]:
     """A telephone, a cup or a card held before a part of the face."""
     size = random.uniform((0.25, 0.35), (0.6, 0.9))
-    middle = np.array([random.choice((-1, 1)) * random.uniform(0.3, 0.9), random.uniform(-1.1, 0.2), 0.75])
+    middle = np.array(
+        [random.choice((-1, 1)) * random.uniform(0.3, 0.9), random.uniform(-1.1, 0.2), 0.75]
+    )
     turn = random.normal(0, 0.4)
     across = np.array([np.cos(turn), np.sin(turn), random.normal(0, 0.2)])
     up = np.array([-np.sin(turn), np.cos(turn), random.normal(0, 0.2)])
@@ -421,7 +468,7 @@ def _hand_mesh() -> tuple[Floats, Floats, Floats, NDArray[np.int32]]:
     """Vertices, normals, texture coordinates and triangles of the base mesh's left hand."""
     base = base_mesh()
     corners = base.vertices[base.mesh.triangles]
-    keep = base.triangles_of("body") & (corners[..., 0].min(1) > 3.6)
+    keep = base.triangles_of("body") & (corners[..., 0].min(1) > 2.7) & (corners[..., 1].min(1) > 1.0)
     draw = draw_list(base.mesh, keep)
     return base.vertices[draw.sources], normals(base.vertices, draw), draw.uv, draw.triangles
 
@@ -430,7 +477,7 @@ def _hand(head: HeadGeometry, random: _RANDOM, skin: Draw) -> list[Draw]:
     """A hand before the face, its fingers pointing up or across."""
     vertices, normal, uv, triangles = _hand_mesh()
     tips = vertices[vertices[:, 0].argmax()]
-    wrist = vertices[vertices[:, 0] < 3.75].mean(0)
+    wrist = vertices[np.abs(vertices[:, 0] - 3.7) < 0.1].mean(0)
     along = (tips - wrist) / np.linalg.norm(tips - wrist)
     thumb = vertices[vertices[:, 2].argmax()] - wrist
     across = thumb - along * (thumb @ along)

@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from visagist.corpus.heads.camera import NECK_HIGH, NECK_LOW, PIVOT, Camera, Pose
 from visagist.corpus.heads.light import Lighting
 from visagist.errors import DataError
+from visagist.face.parts import Part
 
 Floats = NDArray[np.float32]
 Material = Literal["skin", "eye", "hair", "plain"]
 NEAR, FAR = 1.0, 80.0
-_KEY_SIDE, _SKY_SIDE = 640, 256  # texels of the shadow maps
+_KEY_SIDE, _SKY_SIDE = 512, 192  # texels of the shadow maps
 _KEY_RADIUS, _SKY_RADIUS = 1.95, 2.1  # decimetres around the middle of the head that they cover
 _MIDDLE = np.array([0.0, -0.3, -0.6], np.float32)
 _SKY_FROM = np.array([0.0, 0.78, 0.62], np.float32)
@@ -181,12 +182,15 @@ class Renderer:
         """
         self.size, self.samples = size, samples
         self.ctx = ctx = open_context()
+        ctx.depth_func = "<="
         vertex = _source("surface.vert")
         common = _source("common.glsl")
         self._programs = {
             name: ctx.program(vertex, common + _source(f"{name}.frag"))
             for name in ("skin", "eye", "hair", "plain")
         }
+        solid = f"{common}\n#define SOLID\n{_source('hair.frag')}"
+        self._programs["hair solid"] = ctx.program(vertex, solid)
         self._shadow = ctx.program(vertex, _source("shadow.frag"))
         full = size * samples
         self._colour = ctx.texture((full, full), 4, dtype="f2")
@@ -194,6 +198,17 @@ class Renderer:
         self._labels.filter = (moderngl.NEAREST, moderngl.NEAREST)
         self._depth = ctx.depth_texture((full, full))
         self._target = ctx.framebuffer([self._colour, self._labels], self._depth)
+        self._depth.compare_func = ""
+        self._depth.filter = (moderngl.NEAREST, moderngl.NEAREST)
+        self._pixels = ctx.framebuffer(
+            [ctx.texture((size, size), 4, dtype="f4"), ctx.texture((size, size), 2, dtype="f4")]
+        )
+        resolve = ctx.program(_source("resolve.vert"), _source("resolve.frag"))
+        for name, value in {
+            "colours": 0, "labels": 1, "depths": 2, "samples": samples, "range": (NEAR, FAR),
+        }.items():  # fmt: skip
+            _set(resolve, name, value)
+        self._average = ctx.vertex_array(resolve, [])
         self._maps = {side: self._map(side) for side in (_KEY_SIDE, _SKY_SIDE)}
         self._blank = bytes(full * full)
         self._textures: dict[str, moderngl.Texture] = {}
@@ -291,7 +306,7 @@ class Renderer:
         self._maps[_KEY_SIDE][0].use(0)
         self._maps[_SKY_SIDE][0].use(1)
         x, y = view.camera.shift
-        for program in self._programs.values():
+        for program in (*self._programs.values(), self._shadow):
             _place(program, view.pose)
             _set(program, "clip", _columns(clip))
             _set(program, "camera", (-x, -y, view.camera.distance))
@@ -313,18 +328,27 @@ class Renderer:
         numbered = list(enumerate(draws))
         ctx.enable_only(moderngl.DEPTH_TEST)
         self._mask(True, True)
-        # The skin costs most a pixel, so it comes when most of what hides it is there.
-        for number, one in sorted(numbered, key=lambda pair: pair[1].material == "skin"):
+        # Hair lies in many layers: its depth comes first, so that only the foremost is shaded, and
+        # it hides skin before that is shaded. The mouth comes after the lips that hide it.
+        self._mask(False, False)
+        for number, one in numbered:
+            if one.alpha == "cutout":
+                self._depths(number, one)
+        self._mask(True, True)
+        for number, one in sorted(numbered, key=_turn):
             if one.alpha == "opaque":
                 self._one(number, one)
-            elif one.alpha == "cutout":
-                self._one(number, one, cutoff=0.5, ceiling=2.0)
+        self._target.depth_mask = False
+        ctx.depth_func = "=="
+        for number, one in numbered:
+            if one.alpha == "cutout":
+                self._one(number, one, "hair solid")
+        ctx.depth_func = "<="
         ctx.enable_only(moderngl.DEPTH_TEST | moderngl.BLEND)
         ctx.blend_func = (
             moderngl.SRC_ALPHA, moderngl.ONE_MINUS_SRC_ALPHA,
             moderngl.ONE, moderngl.ONE_MINUS_SRC_ALPHA,
         )  # fmt: skip
-        self._target.depth_mask = False
         self._mask(True, False)
         for number, one in numbered:
             if one.alpha == "cutout":
@@ -342,15 +366,23 @@ class Renderer:
                 self._one(number, one, labels_only=1, cutoff=0.3, ceiling=2.0)
         self._target.depth_mask = True
 
-    def _one(self, number: int, one: Draw, **extra: float) -> None:
-        program = self._programs[one.material]
+    def _depths(self, number: int, one: Draw) -> None:
+        """Only the depth of a cut-out surface."""
+        program = self._shadow
+        self.texture(one.textures["strands"]).use(2)
+        _set(program, "strands", 2)
+        _set(program, "cutout", 1)
+        self._slots[number].array(program).render(vertices=one.triangles.size)
+
+    def _one(self, number: int, one: Draw, material: str = "", **extra: float) -> None:
+        program = self._programs[material or one.material]
         for unit, (name, texture) in enumerate(one.textures.items(), 2):
             self.texture(texture).use(unit)
             _set(program, name, unit)
         values = {"labels_only": 0, **one.values, **extra}
         for name, value in values.items():
             _set(program, name, value)
-        if one.material in ("skin", "eye"):
+        if one.material in ("skin", "eye") or one.values.get("both_sides", 1) == 0:
             self.ctx.enable(moderngl.CULL_FACE)
         else:
             self.ctx.disable(moderngl.CULL_FACE)
@@ -382,28 +414,28 @@ class Renderer:
 
     def _resolve(self) -> Picture:
         """Average the samples of each pixel; its label is the commonest, its depth goes with it."""
-        s, k = self.size, self.samples
-        full = s * k
-        raw = np.frombuffer(self._colour.read(), np.float16).reshape(full, full, 4)
-        colour = raw[::-1].astype(np.float32)
-        colour = np.minimum(colour, 4.0)  # one glint must not fill the pixel
-        colour = colour.reshape(s, k, s, k, 4).mean((1, 3))
-        labels = np.frombuffer(self._labels.read(alignment=1), np.uint8).reshape(full, full)[::-1]
-        depth = np.frombuffer(self._depth.read(), np.float32).reshape(full, full)[::-1]
-        labels = _blocks(labels, s, k)
-        chosen = (labels[:, :, :, None] == labels[:, :, None, :]).sum(-1).argmax(-1)[..., None]
-        parts = np.take_along_axis(labels, chosen, 2)[..., 0]
-        clip = np.take_along_axis(_blocks(depth, s, k), chosen, 2)[..., 0]
-        metres = 2 * FAR * NEAR / (FAR + NEAR - (2 * clip - 1) * (FAR - NEAR))
-        metres[parts == 0] = 0.0
+        self.ctx.enable_only(moderngl.NOTHING)
+        self._pixels.use()
+        for unit, texture in enumerate((self._colour, self._labels, self._depth)):
+            texture.use(unit)
+        self._average.render(moderngl.TRIANGLES, vertices=3)
+        size = (self.size, self.size)
+        colour = np.frombuffer(self._pixels.read(components=4, dtype="f4"), np.float32)
+        colour = colour.reshape(*size, 4)[::-1]
+        truth = np.frombuffer(self._pixels.read(components=2, attachment=1, dtype="f4"), np.float32)
+        truth = truth.reshape(*size, 2)[::-1]
         return Picture(
-            colour[..., :3], colour[..., 3], np.ascontiguousarray(parts), metres.astype(np.float32)
+            np.ascontiguousarray(colour[..., :3]),
+            np.ascontiguousarray(colour[..., 3]),
+            truth[..., 0].astype(np.uint8),
+            np.ascontiguousarray(truth[..., 1]),
         )
 
 
-def _blocks(image: NDArray[Any], s: int, k: int) -> NDArray[Any]:
-    """(S, S, k * k) samples of each pixel."""
-    return image.reshape(s, k, s, k).transpose(0, 2, 1, 3).reshape(s, s, k * k)
+def _turn(numbered: tuple[int, Draw]) -> int:
+    """When an opaque surface is drawn: what hides others first."""
+    one = numbered[1]
+    return 2 if one.labels[:1].tolist() in ([Part.MOUTH], [Part.EYES]) else one.material == "skin"
 
 
 def _sorted(one: Draw) -> Draw:

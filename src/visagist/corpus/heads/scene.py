@@ -244,9 +244,7 @@ def _hair_colour(random: _Random, dark: bool, age: float) -> tuple[str, HairLook
     tip = np.clip(base * random.uniform(1.3, 2.2), 0, 0.75)
     brows = base * random.uniform(0.45, 0.85)
     brows = np.minimum(brows, np.array([0.11, 0.075, 0.05]) * (1 + grey))
-    look = HairLook(
-        _triple(base), _triple(tip), float(random.uniform(0.5, 1.2)), _triple(brows)
-    )
+    look = HairLook(_triple(base), _triple(tip), float(random.uniform(0.5, 1.2)), _triple(brows))
     return name, look
 
 
@@ -352,15 +350,11 @@ def scene_facts(scene: Scene) -> dict[str, object]:
 
 def other_person(scene: Scene, person: Person) -> Scene:
     """The same picture of another person: build, skin, eyes and brows change, nothing else."""
-    spec = dataclasses.replace(
-        person.spec, expression=scene.spec.expression, hair=scene.spec.hair
-    )
+    spec = dataclasses.replace(person.spec, expression=scene.spec.expression, hair=scene.spec.hair)
     mixed = dataclasses.replace(
         person.hair, colour=scene.person.hair.colour, tip=scene.person.hair.tip
     )
-    return dataclasses.replace(
-        scene, person=dataclasses.replace(person, hair=mixed), spec=spec
-    )
+    return dataclasses.replace(scene, person=dataclasses.replace(person, hair=mixed), spec=spec)
 
 
 def assets_folder(assets: Path | None) -> HeadAssets:

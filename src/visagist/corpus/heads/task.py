@@ -49,9 +49,7 @@ class Retouch(Protocol):
 class HeadTask:
     """Draws ``count`` pictures of as many people as ``per_identity`` asks for."""
 
-    def __init__(
-        self, config: HeadsConfig, assets: Path, retouch: Retouch | None = None
-    ) -> None:
+    def __init__(self, config: HeadsConfig, assets: Path, retouch: Retouch | None = None) -> None:
         """Set up the task; nothing is loaded until the first picture.
 
         Args:
@@ -91,7 +89,10 @@ class HeadTask:
             person = draw_person(self.config.seed, number, studio.assets, 1 + picture)
             other = studio.shoot(other_person(scene, person), shot)
             extras |= {"other.png": _png(other.image), **_truth(other, "other.")}
-            facts["other"] = {"identity": person.identity, **_identity_facts(scene, person.identity)}
+            facts["other"] = {
+                "identity": person.identity,
+                **_identity_facts(scene, person.identity),
+            }
         origin = Origin(
             source=SOURCE,
             item=item.key,

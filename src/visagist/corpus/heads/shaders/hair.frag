@@ -1,3 +1,4 @@
+// SOLID: drawn where the depth is this surface's own, so nothing is left to decide.
 uniform sampler2D strands;  // r brightness, g alpha
 uniform vec3 colour, tip;
 uniform float shine, spread, cutoff, ceiling, label_bias;
@@ -7,9 +8,10 @@ uniform int labels_only;
 uniform float depth_zero;   // radius of the skull: hair nearer to it is darker
 
 void main() {
-    if (v_model.y > hat.x + hat.y * v_model.z + hat.z * noise(v_model * 9.0)) discard;
     vec2 texel = texture(strands, v_uv).rg;
     float alpha = texel.g;
+#ifndef SOLID
+    if (v_model.y > hat.x + hat.y * v_model.z) discard;
     if (labels_only == 1) {
         // The region rather than the single hairs: alpha is averaged over the neighbourhood.
         if (texture(strands, v_uv, label_bias).g < cutoff) discard;
@@ -18,6 +20,7 @@ void main() {
         return;
     }
     if (alpha < cutoff || alpha >= ceiling) discard;
+#endif
 
     vec3 view = normalize(camera - v_world);
     vec3 n = normalize(v_normal);

@@ -36,13 +36,15 @@ void main() {
     }
 
     // Pores tilt the normal by the slope of the fine structure over the picture.
-    float height = fine + 0.12 * pores;
+    float height = fine + 0.05 * pores;
     vec3 dx = dFdx(v_world), dy = dFdy(v_world);
     vec3 r1 = cross(dy, n), r2 = cross(n, dx);
     float det = dot(dx, r1);
     vec3 slope = sign(det) * (dFdx(height) * r1 + dFdy(height) * r2);
     float keep = 1.0 - smoothstep(0.3, 0.8, length(fwidth(v_uv)) * 60.0);
-    n = normalize(abs(det) * n - bump * keep * slope);
+    vec3 tilt = bump * keep * slope / max(abs(det), 1e-12);
+    tilt *= min(1.0, 0.22 / max(length(tilt), 1e-6));  // no bump throws a glint of its own
+    n = normalize(n - tilt);
 
     float open = v_open;
     vec3 wrap = vec3(0.42, 0.22, 0.16);
@@ -59,11 +61,12 @@ void main() {
 
     float gloss = shine * mix(1.0, 1.6, mark.r);
     float rough = clamp(roughness + 0.1 * pores, 0.22, 0.8) * mix(1.0, 0.75, mark.r);
-    vec3 reflect_n = normalize(mix(n, smooth_n, 0.2));
+    float grazing = 1.0 - clamp(dot(smooth_n, view), 0.0, 1.0);
+    vec3 reflect_n = normalize(mix(n, smooth_n, max(0.25, grazing)));
     vec3 highlight = key_colour * arrives * specular(reflect_n, view, key_direction, rough, 0.028)
         + fill_colour * specular(reflect_n, view, fill_direction, rough, 0.028)
-        + rim_colour * specular(reflect_n, view, rim_direction, rough, 0.028);
-    float edge = 0.028 + 0.6 * pow(1.0 - clamp(dot(reflect_n, view), 0.0, 1.0), 5.0);
+        + rim_colour * specular(smooth_n, view, rim_direction, max(rough, 0.4), 0.028) * 0.5;
+    float edge = 0.028 + 0.35 * pow(grazing, 5.0);
     vec3 mirrored = ambient(reflect(-view, reflect_n)) * edge * around;
     vec3 result = colour * diffuse + gloss * open * (highlight + 0.8 * mirrored);
     if (label == 3u) result *= 0.35 * open;  // the lining of the mouth

@@ -12,6 +12,8 @@ in vec3 normal;
 in vec2 uv;
 in float open;
 
+invariant gl_Position;  // depth is drawn first by one shader, then tested by another
+
 out vec3 v_model;
 out vec3 v_world;
 out vec3 v_normal;
