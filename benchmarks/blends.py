@@ -34,21 +34,19 @@ from visagist.face.identity import Judge, load_judge
 
 FAR_THRESHOLD = 0.36
 # Setting name -> changed fields. The first is the default.
+_PURE = {"inherit": 1.0, "variation": 0.0, "complexion": 0.0}
 SETTINGS: dict[str, dict[str, Any]] = {
     "default": {},
-    "3 parents, no variation": {"variation": 0.0, "complexion": 0.0},
-    "3 parents, complexion 0": {"complexion": 0.0},
-    "3 parents, complexion 1.5": {"complexion": 1.5},
-    "3 parents, variation 1": {"variation": 1.0},
-    "3 parents, variation 2": {"variation": 2.0},
-    "3 parents, host 0": {"host_share": 0.0},
-    "3 parents, host 0.33": {"host_share": 0.33},
-    "3 parents, host 0.5": {"host_share": 0.5},
-    "2 parents": {"parents": 2, "host_share": 0.5},
-    "2 parents, host 0.2": {"parents": 2, "host_share": 0.2},
-    "2 parents, host 0.35": {"parents": 2, "host_share": 0.35},
-    "2 parents, host 0.65": {"parents": 2, "host_share": 0.65},
-    "2 parents, no variation": {"parents": 2, "host_share": 0.5, "variation": 0.0},
+    "inherit 0.5": {"inherit": 0.5},
+    "twice as new": {"inherit": 0.0, "variation": 2.0, "complexion": 1.5},
+    "parents alone": _PURE,
+    "parents alone, host 0.33": {**_PURE, "host_share": 0.33},
+    "parents alone, host 0.5": {**_PURE, "host_share": 0.5},
+    "2 parents": {"parents": 2},
+    "2 parents alone, host 0.2": {**_PURE, "parents": 2, "host_share": 0.2},
+    "2 parents alone, host 0.35": {**_PURE, "parents": 2, "host_share": 0.35},
+    "2 parents alone, host 0.5": {**_PURE, "parents": 2, "host_share": 0.5},
+    "2 parents alone, host 0.65": {**_PURE, "parents": 2, "host_share": 0.65},
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from visagist.cli.corpus import build, heads, show, sources, stats
+from visagist.cli.corpus import blends, build, heads, show, sources, stats
 
 __all__ = ["app"]
 
@@ -19,5 +19,6 @@ def _group() -> None:
 app.command("build")(build.build)
 app.command("stats")(stats.stats)
 app.command("heads")(heads.heads)
+app.command("blends")(blends.blends)
 app.command("show")(show.show)
 app.command("sources")(sources.sources)

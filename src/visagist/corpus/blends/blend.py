@@ -94,15 +94,15 @@ def draw_mixture(
         return (*head, round(1 - sum(head), 4))
 
     shape, texture = weights(), weights()
-    # the host already gives all around the face, so the others come first
+    # the host already gives all around the face, so features and pores come from the others
     others = [1 + int(k) for k in random.permutation(count - 1)]
-    features = [[*others, 0][k % count] for k in range(3)]
+    features = [others[k % len(others)] for k in range(3)]
     eyes, brows, mouth = (features[int(k)] for k in random.permutation(3))
     return Mixture(
         shape=shape,
         texture=texture,
         host=0,
-        detail=int(random.integers(count)),
+        detail=int(random.integers(1, count)),
         eyes=eyes,
         brows=brows,
         mouth=mouth,
@@ -251,6 +251,9 @@ def skin_trust(lab: Floats, masks: Regions, unit: float) -> Floats:
     distance = np.einsum("hwc,hwc->hw", scaled, scaled)
     near = 1 - np.clip((distance - _SURE) * np.float32(1 / (_NOT_SKIN - _SURE)), 0, 1)
     weight = (masks.skin > 0.5).astype(np.float32)
+    # strands of hair are thinner than the blur: what is beside them is not trusted either
+    side = 2 * max(1, round(1.2 * unit)) + 1
+    near = cv2.erode(np.maximum(near, 1 - weight), np.ones((side, side), np.uint8))
     around = _blur(near * weight, 2.0 * unit) / (_blur(weight, 2.0 * unit) + np.float32(1e-3))
     # what surely covers the skin also covers a little around it
     return np.asarray(np.clip(around * 1.6 - 0.6, 0, 1), np.float32)

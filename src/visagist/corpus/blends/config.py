@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from visagist.corpus.sample import USES
+from visagist.errors import ConfigError
 
 Split = Literal["train", "validation", "test"]
 
@@ -75,21 +76,21 @@ class BlendConfig(BaseModel):
         0.1, description="weights are drawn so far around their means", ge=0, le=1
     )
     inherit: float = Field(
-        0.5,
+        0.2,
         description="share of what makes the parents' mean differ from the mean of all people that "
         "the blend keeps, in shape and skin; 1 keeps all",
         ge=0,
         le=1,
     )
     variation: float = Field(
-        1.0,
+        1.2,
         description="standard deviations of shape that no parent gave, over 24 principal "
         "directions of the people of the split",
         ge=0,
         le=3,
     )
     complexion: float = Field(
-        0.7,
+        0.8,
         description="the same for the skin's shading and colour, over 40 directions",
         ge=0,
         le=3,
@@ -113,3 +114,17 @@ class BlendConfig(BaseModel):
         if not self.splits:
             raise ValueError("name at least one split")
         return self
+
+
+def make_config(**fields: object) -> BlendConfig:
+    """A config from single fields.
+
+    Raises:
+        ConfigError: a field is unknown or wrong (named in the message).
+    """
+    try:
+        return BlendConfig.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"]) or "the blends"
+        raise ConfigError(f"{name}: {first['msg']}") from error
