@@ -39,6 +39,19 @@ def test_the_next_ones_are_made_while_this_one_is_used():
     ahead.close()
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_worker_computes_on_one_core_and_the_trainer_on_its_own(workers):
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        ahead = Ahead(lambda step: torch.get_num_threads(), steps=4, workers=workers)
+        assert [ahead[step] for step in range(4)] == [1] * 4
+        assert torch.get_num_threads() == 2
+        ahead.close()
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_none_is_made_beyond_the_last_step():
     made = []
     ahead = Ahead(made.append, steps=3, workers=2)

@@ -103,6 +103,7 @@ def report_of(built: Built) -> dict[str, Any]:
         "corpus": str(built.corpus.path),
         "built": built.fresh,
         "resumed_chunks": built.resumed,
+        "seconds": round(built.seconds, 1),
         **summary["counts"],
         "near_duplicates": summary["near_duplicates"],
         "index_sha256": summary["index_sha256"],
@@ -119,7 +120,7 @@ def print_built(built: Built, report: Mapping[str, Any]) -> None:
     rows += [(f"split {name}", str(n)) for name, n in report["splits"].items()]
     rows += [(f"dropped, {name}", str(n)) for name, n in report["dropped"].items()]
     table(rows)
-    print(f"{report['corpus']} (what was dropped, and why: report.jsonl)")
+    print(f"{report['corpus']}, {report['seconds']} s (what was dropped, and why: report.jsonl)")
 
 
 class Bars:
@@ -137,6 +138,7 @@ class Bars:
         self._stack.close()
 
     def __call__(self, stage: str, done: int, of: int) -> None:
+        """Show that so much of a stage is done; another stage gets a bar of its own."""
         if stage != self._stage:
             self._stack.close()
             self._stage = stage

@@ -23,10 +23,13 @@ class Ahead(Generic[Batch]):
     must be a function of its step; then it is the same whatever the number of workers, and a run
     that was stopped goes on with the same batches. With one worker, batches are made in order.
 
+    A worker computes on one core. So batches do not depend on the number of cores either, to the
+    last bit, and workers do not fight the trainer over them.
+
     Args:
         make: step -> batch.
         steps: no batch is made for this step and later ones.
-        workers: threads; 0 makes each batch when it is asked for.
+        workers: threads; 0 makes each batch when it is asked for, in a thread all the same.
         depth: batches that wait at most; two a worker by default.
     """
 
@@ -39,14 +42,16 @@ class Ahead(Generic[Batch]):
         depth: int | None = None,
     ) -> None:
         self._make, self._steps = make, steps
-        self._depth = depth or 2 * workers
-        self._pool = ThreadPoolExecutor(workers, "batches") if workers else None
+        self._depth = 2 * workers if depth is None else depth
+        # Asking settles this thread's number before a worker sets its own.
+        torch.get_num_threads()
+        self._pool = ThreadPoolExecutor(
+            max(1, workers), "batches", initializer=torch.set_num_threads, initargs=(1,)
+        )
         self._waiting: dict[int, Future[Batch]] = {}
 
     def __getitem__(self, step: int) -> Batch:
         """The batch of a step; steps are usually asked for in order."""
-        if self._pool is None:
-            return self._make(step)
         if step not in self._waiting:
             self._drop()
         for later in range(step, min(step + 1 + self._depth, max(self._steps, step + 1))):
@@ -57,8 +62,7 @@ class Ahead(Generic[Batch]):
     def close(self) -> None:
         """Stop making batches."""
         self._drop()
-        if self._pool is not None:
-            self._pool.shutdown()
+        self._pool.shutdown()
 
     def _drop(self) -> None:
         for future in self._waiting.values():
