@@ -267,7 +267,27 @@ def arithmetic() -> str:
     return table(("N", *(f"{n:,}" for n in MANY)), rows)
 
 
+def build() -> str:
+    """What became of our own pictures."""
+    r = load("corpus_build", "0.2.0")
+    rows = [
+        ("pictures in", f"{r['items']:,}"),
+        ("faces kept", f"{r['kept']:,}"),
+        *((f"dropped: `{reason}`", n) for reason, n in r["dropped"].items()),
+        ("people", f"{r['identities']:,}"),
+        *((f"in {split}", f"{n:,}") for split, n in r["splits"].items()),
+        (
+            "copies found / under two names",
+            "{pairs} / {across_identities}".format(**r["near_duplicates"]),
+        ),
+        ("pairs of one sitting", r["near_duplicates"]["alike"]),
+    ]
+    note = "`visagist corpus build --recipe recipes/corpus.yaml --data DIR -o corpus --json`."
+    return f"{table(('', ''), rows)}\n\n{note}"
+
+
 TABLES: dict[str, Callable[[], str]] = {
+    "corpus-build": build,
     "corpus-stages": stages,
     "corpus-engines": engines,
     "corpus-growth": growth,

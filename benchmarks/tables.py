@@ -23,6 +23,7 @@ FILES = (
     "README.md",
     "docs/papers/tinybeauty.md",
     "docs/face-mesh.md",
+    "docs/corpus.md",
     "docs/feeding.md",
     "docs/scale.md",
     "src/visagist/models/makeup-tiny/card.md",

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 from visagist import __version__
@@ -38,11 +39,13 @@ class Built:
         corpus: the finished corpus.
         fresh: False where it was there already and nothing was done.
         resumed: chunks that an earlier, broken run had finished.
+        seconds: that this run took.
     """
 
     corpus: Corpus
     fresh: bool
     resumed: int
+    seconds: float
 
 
 def build(
@@ -80,12 +83,13 @@ def build(
         DataError: the sources have changed since, a source is empty, an identity has two splits,
             a chunk is damaged, or the disk is full.
     """
+    began = perf_counter()
     with _disk_errors(out):
         out.mkdir(parents=True, exist_ok=True)
         with _only_builder(out):
             _claim(out, overwrite=overwrite)
             with Listing(task.items(), config.chunk, out) as listing:
-                return _build(
+                corpus, resumed = _build(
                     task,
                     out,
                     config,
@@ -100,6 +104,8 @@ def build(
                     ),
                     progress,
                 )
+    fresh = resumed is not None
+    return Built(corpus, fresh, resumed or 0, perf_counter() - began)
 
 
 def _build(  # noqa: PLR0917  (the parts of build)
@@ -109,7 +115,8 @@ def _build(  # noqa: PLR0917  (the parts of build)
     listing: Listing,
     run: Any,  # noqa: ANN401  (engines.run with its first arguments)
     progress: Progress,
-) -> Built:
+) -> tuple[Corpus, int | None]:
+    """The corpus, and how many chunks were there already; None where all of it was."""
     settings: dict[str, Any] = {
         "version": __version__,
         "settings": {"task": task.describe(), "build": config.model_dump(mode="json")},
@@ -120,7 +127,7 @@ def _build(  # noqa: PLR0917  (the parts of build)
         corpus = Corpus.open(out)
         _refuse_other(out, corpus.summary, settings, ("settings", "items"))
         shutil.rmtree(out / WORK, ignore_errors=True)  # a kill just before the end leaves it
-        return Built(corpus, fresh=False, resumed=0)
+        return corpus, None
     work = out / WORK
     work.mkdir(exist_ok=True)
     _resume(out, work / SETTINGS, settings)
@@ -134,7 +141,7 @@ def _build(  # noqa: PLR0917  (the parts of build)
     )
     finish(out, work, listing.chunks, settings=settings, config=config, say=progress)
     shutil.rmtree(work)
-    return Built(Corpus.open(out), fresh=True, resumed=listing.chunks - len(todo))
+    return Corpus.open(out), listing.chunks - len(todo)
 
 
 def _resume(out: Path, path: Path, settings: dict[str, Any]) -> None:
