@@ -17,7 +17,7 @@ from visagist.corpus.quality import measure
 from visagist.corpus.sample import Origin
 from visagist.corpus.sources.source import GivenLabels, SourceItem
 from visagist.corpus.task import Item, SkippedItemError
-from visagist.errors import DataError
+from visagist.errors import DataError, MissingExtraError
 from visagist.face.align import transform_points
 from visagist.face.parts import Part
 from visagist.face.types import Detection, Face
@@ -147,6 +147,12 @@ def test_reasons(tmp_path):
     broken = mesh.copy()
     broken[5] = np.nan
     assert reason(photo(tmp_path, picture, given=GivenLabels(mesh=broken))) == "bad_mesh"
+    assert reason(photo(tmp_path, picture, given=GivenLabels(mesh=mesh[:468]))) == "bad_mesh"
+    point = np.full_like(mesh, 100)
+    assert reason(photo(tmp_path, picture, given=GivenLabels(mesh=point))) in (
+        "bad_mesh",
+        "too_small",
+    )
     close = photo(
         tmp_path, picture[60:260, 60:240], given=GivenLabels(mesh - np.float32([60, 60, 0]))
     )
@@ -172,6 +178,17 @@ def test_a_broken_picture_is_unreadable(tmp_path, data):
     item = SourceItem(Origin("mine", "ü broken.jpg"), str(tmp_path), "ü broken.jpg")
     assert reason(item) == "unreadable"
     assert reason(SourceItem(Origin("mine", "gone.jpg"), str(tmp_path), "gone.jpg")) == "unreadable"
+
+
+def test_heic_without_its_extra_costs_one_line(tmp_path, monkeypatch):
+    picture, mesh = placed_face(1)
+    item = photo(tmp_path, picture, given=GivenLabels(mesh=mesh))
+
+    def missing(data, limits):
+        raise MissingExtraError("install visagist[heic]")
+
+    monkeypatch.setattr(prepare, "picture_size", missing)
+    assert reason(item) == "unreadable"
 
 
 def test_our_networks_find_the_face_that_has_no_labels(tmp_path):

@@ -18,7 +18,7 @@ from visagist.corpus.make import make_sample
 from visagist.corpus.sample import LabelSource, Quality, Sample
 from visagist.corpus.sources.source import GivenLabels, Source, SourceItem
 from visagist.corpus.task import Item, SkippedItemError
-from visagist.errors import DataError, FaceError, PhotoError
+from visagist.errors import DataError, FaceError, InputError, MissingExtraError, PhotoError
 from visagist.face.align import Alignment, align, crop
 from visagist.face.find import default_mesher, find_faces
 from visagist.face.topology import N_SKIN_POINTS
@@ -165,9 +165,9 @@ class PhotoTask:
                     samples.append(self._sample(photo, found, view, number))
                 except SkippedItemError as error:
                     dropped.append(error)
-        except PhotoError as error:
+        except (PhotoError, MissingExtraError) as error:  # HEIC without its extra is one picture's
             raise SkippedItemError("unreadable", str(error)) from error
-        except FaceError as error:
+        except (FaceError, InputError) as error:  # a given mesh of another size, or of one point
             raise SkippedItemError("bad_mesh", str(error)) from error
         if samples:
             return samples
