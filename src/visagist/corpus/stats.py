@@ -50,10 +50,10 @@ def corpus_stats(corpus: Corpus) -> dict[str, Any]:
 
     Fields: ``images``; ``identities`` (a picture without a known identity is its own person);
     ``splits`` (images and identities of each); ``dropped`` and ``dropped_by_source`` (pictures
-    by reason); ``labels`` (how many samples have each label: the mesh by its origin, identity, licence,
-    expression and every extra member); ``sources``, ``kinds``, ``uses``; ``skin_tones``;
-    ``quality`` (percentiles and a histogram of each figure), ``per_source`` (the median and both
-    ends of each figure), ``crops`` (size, zoom, bytes).
+    by reason); ``labels`` (how many samples have each label: the mesh by its origin, identity,
+    licence, expression and every extra member); ``sources``, ``kinds``, ``uses``;
+    ``skin_tones``; ``quality`` (percentiles and a histogram of each figure), ``per_source`` (the
+    median and both ends of each figure), ``crops`` (size, zoom, bytes).
 
     Raises:
         DataError: the index or the report cannot be read.
