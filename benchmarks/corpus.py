@@ -310,8 +310,8 @@ def measured(photos: Sequence[str], *part: str | int) -> Result:
 
 
 def everything(photos: Sequence[str], *, quick: bool) -> Result:
-    few, many = (16, 48) if quick else (64, 256)
-    grown = (32, 64) if quick else (100, 400, 1600)
+    few, many = (16, 48) if quick else (32, 128)
+    grown = (32, 64) if quick else (100, 300, 900)
     crowd = (10_000, 20_000) if quick else (100_000, 400_000)
     return {
         "command": "python benchmarks/corpus.py --photos DIR",

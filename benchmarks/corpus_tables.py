@@ -64,12 +64,13 @@ def lines(r: dict[str, Any]) -> list[Line]:
 
 def _note(r: dict[str, Any], loads: list[float]) -> str:
     m, p = r["machine"], r["photos"]
+    load = " to ".join(str(load) for load in sorted({min(loads), max(loads)}))
     return (
         f"{m['cpu']}, {m['cores']} cores, {m['system']}, Python {m['python']}, ONNX Runtime "
         f"{m['onnxruntime']}, OpenCV {m['opencv-python-headless']}, Ray {m['ray']}; photos of "
         f"{p['median_longer_side']:.0f} pixels (median of the longer side) and "
         f"{p['mean_bytes'] / 1000:.0f} kB. The load of the machine before these runs was "
-        f"{min(loads)} to {max(loads)}; `{r['command']}`."
+        f"{load}; `{r['command']}`."
     )
 
 
@@ -102,6 +103,7 @@ def engines() -> str:
             f"{line.per_second:.1f}",
             f"{line.start_seconds:.1f}",
             f"{line.cpu_ms:.1f}",
+            f"{1000 / line.cpu_ms:.1f}",
             f"{line.cpu_ms / pure - 1:+.0%}",
             f"{line.driver_mib:.0f}",
             f"{line.worker_mib:.0f}" if line.worker_mib else "",
@@ -110,8 +112,9 @@ def engines() -> str:
         for line in lines(r)
     ]
     head = (
-        *("engine", "workers", "photos a second", "start, s", "processor ms a photo"),
-        *("over pure preparing", "driver, MiB", "a worker, MiB", "all, MiB"),
+        *("engine", "workers", "photos a second by the clock", "start, s"),
+        *("processor ms a photo", "photos a second of processor time", "over pure preparing"),
+        *("driver, MiB", "a worker, MiB", "all, MiB"),
     )
     note = (
         f"From runs over {r['engines'][0]['photos']} and {r['engines'][1]['photos']} photos in "
@@ -171,11 +174,12 @@ class Inputs:
         a, b = few["samples"], many["samples"]
         # cpu = linear n + square n^2 through both runs
         square = (many["cpu_seconds"] / b - few["cpu_seconds"] / a) / (b - a)
-        last = r["growth"][-1]
+        before, last = r["growth"][-2:]
         return cls(
             work=next(x.cpu_ms for x in lines(r) if (x.engine, x.workers) == ("processes", 2))
             / 1e3,
-            finish=last["finish_cpu_seconds"] / last["kept"],
+            finish=(last["finish_cpu_seconds"] - before["finish_cpu_seconds"])
+            / (last["kept"] - before["kept"]),
             photo=r["photos"]["mean_bytes"],
             sample=last["shard_bytes_per_sample"],
             index=last["index_bytes_per_sample"],
@@ -196,7 +200,7 @@ def inputs() -> str:
     last = r["growth"][-1]
     rows = [
         ("c", "processor time a photo, processes with 2 workers", f"{1e3 * i.work:.1f} ms"),
-        ("f", f"finishing a sample, at {last['kept']:,} samples", f"{1e3 * i.finish:.2f} ms"),
+        ("f", "processor time to finish a sample", f"{1e3 * i.finish:.2f} ms"),
         ("p", "a photo on disk", f"{i.photo / 1e3:.1f} kB"),
         ("s", "a sample in a shard: JPEG 256x256, mesh, labels", f"{i.sample / 1e3:.1f} kB"),
         ("x", "a row of the index", f"{i.index / 1e3:.2f} kB"),
@@ -212,12 +216,12 @@ def inputs() -> str:
         ("d", "decode two crops and lay one over the other", f"{1e3 * i.pair:.1f} ms"),
         (
             "q",
-            f"pairs to lay over each other, of all pairs of samples ({last['likely_pairs']} of "
-            f"{last['kept']:,} samples)",
+            "share of all pairs of samples that are laid over each other, at most: some of the "
+            f"{last['likely_pairs']} pairs among {last['kept']:,} samples are real copies",
             f"{2 * i.chance:.1e}",
         ),
     ]
-    return table(("", "measured", ""), rows)
+    return table(("", "", "measured"), rows)
 
 
 def _hours(seconds: float) -> str:
@@ -259,7 +263,7 @@ def arithmetic() -> str:
             lambda n: _hours(n * i.linear + n * n * i.square),
         ),
         (
-            "laying pairs over each other, one core: N² q d / 2",
+            "laying pairs over each other, one core, at most: N² q d / 2",
             lambda n: _hours(n * n * i.chance * i.pair),
         ),
     ]

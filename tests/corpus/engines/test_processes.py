@@ -11,7 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.corpus.build.people import PeopleTask
+from tests.corpus.engines.dying_people import SHOTS, DyingPeople
 from tests.corpus.engines.small_task import DigestTask, chunked, contents, write_chunk
+from visagist.corpus.build import BuildConfig, build
 from visagist.corpus.engines import run
 from visagist.errors import DataError, InputError
 
@@ -49,6 +52,17 @@ def test_a_killed_worker_loses_and_doubles_nothing(tmp_path, run_in):
     dying = DigestTask(24, marks, dies={5: 1, 14: 2})
     assert run_in("processes", dying, "dying", workers=2) == expected
     assert len(list(marks.iterdir())) == 3
+
+
+def test_a_corpus_built_by_dying_workers_is_the_one_built_without(tmp_path):
+    marks = tmp_path / "marks"
+    marks.mkdir()
+    config = BuildConfig(chunk=4)
+    build(PeopleTask(SHOTS), tmp_path / "serial", config)
+    dying = DyingPeople(marks, deadly=(2, 9, 17))
+    build(dying, tmp_path / "dying", config, engine="processes", workers=2)
+    assert len(list(marks.iterdir())) == 3
+    assert contents(tmp_path / "dying") == contents(tmp_path / "serial")
 
 
 def test_an_item_that_always_kills_is_the_only_one_lost(tmp_path, run_in):
