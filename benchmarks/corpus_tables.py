@@ -64,13 +64,13 @@ def lines(r: dict[str, Any]) -> list[Line]:
 
 def _note(r: dict[str, Any], loads: list[float]) -> str:
     m, p = r["machine"], r["photos"]
-    load = " to ".join(str(load) for load in sorted({min(loads), max(loads)}))
+    span = " to ".join(map(str, sorted({min(loads), max(loads)})))
     return (
         f"{m['cpu']}, {m['cores']} cores, {m['system']}, Python {m['python']}, ONNX Runtime "
         f"{m['onnxruntime']}, OpenCV {m['opencv-python-headless']}, Ray {m['ray']}; photos of "
         f"{p['median_longer_side']:.0f} pixels (median of the longer side) and "
         f"{p['mean_bytes'] / 1000:.0f} kB. The load of the machine before these runs was "
-        f"{load}; `{r['command']}`."
+        f"{span}; `{r['command']}`."
     )
 
 
