@@ -34,11 +34,16 @@ from visagist.face.identity import Judge, load_judge
 
 FAR_THRESHOLD = 0.36
 # Setting name -> changed fields. The first is the default.
-_PURE = {"inherit": 1.0, "variation": 0.0, "complexion": 0.0}
+_PURE = {"inherit": 1.0, "inherit_skin": 1.0, "variation": 0.0, "complexion": 0.0}
 SETTINGS: dict[str, dict[str, Any]] = {
     "default": {},
     "inherit 0.5": {"inherit": 0.5},
-    "twice as new": {"inherit": 0.0, "variation": 2.0, "complexion": 1.5},
+    "further away": {
+        "inherit": 0.0,
+        "inherit_skin": 0.3,
+        "variation": 2.0,
+        "complexion": 1.5,
+    },
     "parents alone": _PURE,
     "parents alone, host 0.33": {**_PURE, "host_share": 0.33},
     "parents alone, host 0.5": {**_PURE, "host_share": 0.5},

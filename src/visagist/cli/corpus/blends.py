@@ -26,6 +26,9 @@ def blends(
         list[str] | None,
         typer.Option("--split", metavar="SPLIT", help="Whose people become parents; all, if not."),
     ] = None,
+    grey: Annotated[
+        bool, typer.Option("--grey", help="Also blend grey pictures, with each other.")
+    ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Another seed gives other people.")] = 0,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Chunks at once; one a core by default.")
@@ -51,6 +54,7 @@ def blends(
         parents=parents,
         pictures=pictures,
         seed=seed,
+        rules={"grey": grey},
         **({"splits": tuple(splits)} if splits else {}),
     )
     with needs_extra("scale"), Bars(quiet=as_json) as bars:  # only the engine ray imports more

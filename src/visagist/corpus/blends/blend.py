@@ -94,15 +94,15 @@ def draw_mixture(
         return (*head, round(1 - sum(head), 4))
 
     shape, texture = weights(), weights()
-    # the host already gives all around the face, so features and pores come from the others
-    others = [1 + int(k) for k in random.permutation(count - 1)]
-    features = [others[k % len(others)] for k in range(3)]
+    # the host already gives all around the face, so the others come first
+    order = [*(1 + int(k) for k in random.permutation(count - 1)), 0]
+    features = [order[k % count] for k in range(3)]
     eyes, brows, mouth = (features[int(k)] for k in random.permutation(3))
     return Mixture(
         shape=shape,
         texture=texture,
         host=0,
-        detail=int(random.integers(1, count)),
+        detail=int(random.integers(count)),
         eyes=eyes,
         brows=brows,
         mouth=mouth,
@@ -181,6 +181,11 @@ def _gives(mixture: Mixture, k: int) -> bool:
     return mixture.texture[k] > 0 or k in features
 
 
+def _flat(points: NDArray[np.floating]) -> NDArray[np.float64]:
+    """(N, 3) x, y and 1."""
+    return np.column_stack([points[:, :2].astype(np.float64), np.ones(len(points))])
+
+
 class _Part:
     """The face of the host, warped to the new shape, and what the other parents change in it."""
 
@@ -191,13 +196,13 @@ class _Part:
         self._oval = outline(mesh, FACE_OVAL, *host.shape[:2])
         self._inside = [_inner(self._oval, softness * self._unit) for softness in _SOFTNESS]
         self._lab = _to_lab(host)
-        self._trust = skin_trust(self._lab, self._masks, self._unit)
+        self._trust = skin_trust(self._lab, self._masks, self._oval, self._unit)
 
     def change(self, image: Floats, mixture: Mixture, k: int) -> Floats:
         """What parent k, warped to the same shape, adds to the host."""
         masks, unit = self._masks, self._unit
         lab = _to_lab(image)
-        share = skin_trust(lab, masks, unit) * self._trust
+        share = skin_trust(lab, masks, self._oval, unit) * self._trust
         difference = toned(lab, self._lab, masks.skin * share > 0.5) - self._host
         total = np.zeros_like(difference)
         for band, part in enumerate(_bands(difference, share * self._oval, unit)):
@@ -216,9 +221,10 @@ def _with_irises(target: Floats, mesh: NDArray[np.floating]) -> Floats:
     """The irises follow the lids of the parent that gave the eyes, as its pixels do."""
     result = target.copy()
     for lids, iris in _EYES:
-        source = np.c_[mesh[list(lids)], np.ones(len(lids))]
-        affine = np.linalg.lstsq(source[:, [0, 1, 3]], target[list(lids)], rcond=None)[0]
-        result[list(iris)] = np.c_[mesh[list(iris), :2], np.ones(len(iris))] @ affine
+        ring, inside = mesh[list(lids)], mesh[list(iris)]
+        affine = np.linalg.lstsq(_flat(ring), target[list(lids), :2], rcond=None)[0]
+        result[list(iris), :2] = _flat(inside) @ affine
+        result[list(iris), 2] = inside[:, 2] + (target[list(lids), 2] - ring[:, 2]).mean()
     return result
 
 
@@ -227,15 +233,17 @@ def _to_lab(image: Floats) -> Floats:
     return np.asarray(cv2.cvtColor(scaled, cv2.COLOR_RGB2LAB), np.float32)
 
 
-def skin_trust(lab: Floats, masks: Regions, unit: float) -> Floats:
-    """How sure each pixel shows this person's skin, (H, W) 0..1: low on hair, glasses and hands.
+def skin_trust(lab: Floats, masks: Regions, oval: Floats, unit: float) -> Floats:
+    """How sure each pixel shows this person's face, (H, W) 0..1: low where hair covers it.
 
-    Skin is what has the colour of the middle of the face; eyes, brows, lips and nostrils are as
-    sure as the skin around them.
+    What covers a face reaches in from outside. So a pixel is covered when its colour is not that of
+    the middle of the face and it is joined to the outside by such pixels. Eyes, brows, lips and
+    nostrils do not join.
 
     Args:
         lab: (H, W, 3) CIELAB.
         masks: of the face in it.
+        oval: (H, W) inside of the face.
         unit: size of the face, 1 in the canonical crop.
     """
     rows, columns = np.nonzero(masks.skin > 0.9)
@@ -250,12 +258,18 @@ def skin_trust(lab: Floats, masks: Regions, unit: float) -> Floats:
     scaled = (lab - centre.astype(np.float32)) * (1 / spread).astype(np.float32)
     distance = np.einsum("hwc,hwc->hw", scaled, scaled)
     near = 1 - np.clip((distance - _SURE) * np.float32(1 / (_NOT_SKIN - _SURE)), 0, 1)
-    weight = (masks.skin > 0.5).astype(np.float32)
+    inside = oval > 0.5
+    features = inside & (masks.skin < 0.5)
+    other = np.where(inside, (near < 0.5) & ~features, True)
+    # one pixel more on each side: the outside is one piece, however far the face reaches
+    framed = np.pad(other, 1, constant_values=True).astype(np.uint8)
+    _, pieces = cv2.connectedComponents(framed, connectivity=4)
+    covered = (pieces[1:-1, 1:-1] == pieces[0, 0]) & inside
+    near = np.where(covered, near, np.float32(1))
     # strands of hair are thinner than the blur: what is beside them is not trusted either
     side = 2 * max(1, round(1.2 * unit)) + 1
-    near = cv2.erode(np.maximum(near, 1 - weight), np.ones((side, side), np.uint8))
-    around = _blur(near * weight, 2.0 * unit) / (_blur(weight, 2.0 * unit) + np.float32(1e-3))
-    # what surely covers the skin also covers a little around it
+    near = cv2.erode(near.astype(np.float32), np.ones((side, side), np.uint8))
+    around = _blur(near, 2.0 * unit)
     return np.asarray(np.clip(around * 1.6 - 0.6, 0, 1), np.float32)
 
 

@@ -33,6 +33,9 @@ class ParentConfig(BaseModel):
     beard_difference: float = Field(
         0.17, description="of how much darker chin and upper lip are than the cheeks", ge=0
     )
+    grey: bool = Field(
+        False, description="grey pictures become parents, too; of grey blends, never of others"
+    )
     pose_difference: float = Field(12, description="degrees between two parents", ge=0)
     light_difference: float = Field(14, description="of light_x and light_y, L*", ge=0)
     tone_difference: float = Field(
@@ -66,7 +69,7 @@ class BlendConfig(BaseModel):
         le=8,
     )
     host_share: float = Field(
-        0.1,
+        0.2,
         description="mean weight of the parent that gives hair, ears and light; the others share "
         "the rest",
         ge=0,
@@ -76,21 +79,27 @@ class BlendConfig(BaseModel):
         0.1, description="weights are drawn so far around their means", ge=0, le=1
     )
     inherit: float = Field(
-        0.2,
-        description="share of what makes the parents' mean differ from the mean of all people that "
-        "the blend keeps, in shape and skin; 1 keeps all",
+        0.1,
+        description="share of what makes the shape of the parents' mean differ from the mean of "
+        "all people that the blend keeps; 1 keeps all",
+        ge=0,
+        le=1,
+    )
+    inherit_skin: float = Field(
+        0.6,
+        description="the same for the skin's shading; lower, folds leave bright lines behind",
         ge=0,
         le=1,
     )
     variation: float = Field(
-        1.2,
+        1.4,
         description="standard deviations of shape that no parent gave, over 24 principal "
         "directions of the people of the split",
         ge=0,
         le=3,
     )
     complexion: float = Field(
-        0.8,
+        1.0,
         description="the same for the skin's shading and colour, over 40 directions",
         ge=0,
         le=3,

@@ -35,6 +35,7 @@ def may_be_parent(record: Record, rules: ParentConfig) -> bool:
     q = record.quality
     return (
         record.origin.kind in {"photo", "generated"}
+        and (rules.grey or not is_grey(q))
         and abs(q.yaw) <= rules.max_yaw
         and abs(q.pitch) <= rules.max_pitch
         and q.occluded <= rules.max_occluded

@@ -135,7 +135,7 @@ class BlendTask:
             list(zip(images, meshes, strict=True)),
             mixture.texture,
             random,
-            inherit=config.inherit,
+            inherit=config.inherit_skin,
             strength=config.complexion,
         )
         if is_grey(parents[0].quality):

@@ -26,6 +26,7 @@ SIDE = 160
 _COARSE, _FINE = 10.0, 1.0  # standard deviations that bound the band, pixels of that view
 _LEAST = 8  # people; fewer say nothing about how people differ
 _FARTHEST = 2.0  # standard deviations from the mean skin in any direction
+_COLOUR = 0.5  # share of the colour's part: drawn at random, blotches show sooner than shades
 _NOT_SKIN = 3.5  # spreads; a difference beyond is hair or glasses and is cut
 
 
@@ -108,7 +109,9 @@ class TextureSpace:
         )
         there = inherit * here + strength * random.standard_normal(len(self.directions))
         change = (np.clip(there, -_FARTHEST, _FARTHEST) - here).astype(np.float32)
-        return np.asarray(np.tensordot(change, self.directions, 1), np.float32)
+        skin = np.tensordot(change, self.directions, 1)
+        skin[..., 1:] *= _COLOUR
+        return np.asarray(skin, np.float32)
 
 
 def _band(image: NDArray[np.uint8], mesh: NDArray[np.floating]) -> Floats:
