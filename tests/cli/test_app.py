@@ -12,7 +12,7 @@ from visagist import errors
 from visagist.cli.output import needs_extra
 from visagist.errors import MissingExtraError, VisagistError
 
-VERBS = ("makeup", "styles", "demo", "doctor", "evaluate", "benchmark", "data", "train", "export")
+VERBS = ("makeup", "styles", "demo", "doctor", "evaluate", "benchmark", "corpus", "train", "export")
 
 
 def test_help_lists_every_verb(run) -> None:

@@ -95,7 +95,7 @@ def test_a_mesh_run(tmp_path):
     config = MeshNetworkConfig(
         input_size=64, widths=(16, 16, 16, 16), depths=(0, 0, 1, 0), squeeze=8, hidden=16
     )
-    recipe = MeshRecipe.model_validate({"data": {"folders": ["x"]}, "network": config})
+    recipe = MeshRecipe.model_validate({"network": config})
     write_run(tmp_path / "run", MeshNetwork(config), recipe)
     (tmp_path / "run" / "log.jsonl").write_text("{}\n")
     report = export_mesh(tmp_path / "run", tmp_path / "mesh")
