@@ -268,8 +268,8 @@ def skin_trust(lab: Floats, masks: Regions, oval: Floats, unit: float) -> Floats
     near = np.where(covered, near, np.float32(1))
     # strands of hair are thinner than the blur: what is beside them is not trusted either
     side = 2 * max(1, round(1.2 * unit)) + 1
-    near = cv2.erode(near.astype(np.float32), np.ones((side, side), np.uint8))
-    around = _blur(near, 2.0 * unit)
+    sure = cv2.erode(near.astype(np.float32), np.ones((side, side), np.uint8))
+    around = _blur(np.asarray(sure, np.float32), 2.0 * unit)
     return np.asarray(np.clip(around * 1.6 - 0.6, 0, 1), np.float32)
 
 

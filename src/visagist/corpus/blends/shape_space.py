@@ -18,9 +18,11 @@ _LIPS = [(LIPS_INNER[(5 - k) % len(LIPS_INNER)], LIPS_INNER[5 + k]) for k in ran
 _RIGHT_LIDS = [(173, 155), (157, 154), (158, 153), (159, 145), (160, 144), (161, 163), (246, 7)]
 _LEFT_LIDS = [(398, 382), (384, 381), (385, 380), (386, 374), (387, 373), (388, 390), (466, 249)]
 _MEETING = [list(pair) for pair in (*_LIPS, *_RIGHT_LIDS, *_LEFT_LIDS)]
-_LEAST = 8  # people; fewer say nothing about how people differ
+LEAST = 8
+"""People; fewer say nothing about how people differ."""
 _FARTHEST = 2.2  # standard deviations from the mean face in any direction
 _RIDGE = 0.05
+_FLIP = np.array([-1.0, 1.0, 1.0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +60,11 @@ class ShapeSpace:
             strength: standard deviations of what is drawn.
         """
         here = self.coordinates(mesh)
-        there = inherit * here + strength * random.standard_normal(len(here))
-        change = np.clip(there, -_FARTHEST, _FARTHEST) - here
+        kept = inherit * here
+        there = kept + strength * random.standard_normal(len(here))
+        # whoever is further from the mean already may stay there
+        limit = np.maximum(np.abs(kept), _FARTHEST)
+        change = np.clip(there, -limit, limit) - here
         return np.tensordot(change, self.directions, 1).astype(np.float32)
 
 
@@ -77,10 +82,11 @@ def learn_shape_space(meshes: Sequence[NDArray[np.floating]], count: int = 24) -
     Raises:
         DataError: too few people.
     """
-    if len(meshes) < _LEAST:
-        raise DataError(f"{len(meshes)} people; {_LEAST} are needed to learn how faces differ")
+    if len(meshes) < LEAST:
+        raise DataError(f"{len(meshes)} people; {LEAST} are needed to learn how faces differ")
     data = np.stack([_symmetric(mesh) for mesh in meshes])
-    moves = np.stack([units()[name] for name in UNITS]).reshape(len(UNITS), -1).astype(np.float64)
+    moves = np.stack([units()[name].astype(np.float64) for name in UNITS])
+    moves = ((moves + moves[:, mirror_index()] * _FLIP) / 2).reshape(len(UNITS), -1)
     mean = data.mean(0)
     flat = (data - mean).reshape(len(data), -1)
     # ridge: what differs hardly at all between expressions stays with the person
@@ -102,5 +108,5 @@ def _symmetric(mesh: NDArray[np.floating]) -> NDArray[np.float64]:
     """(478, 3) a mesh turned to the front, the mean of it and its mirror image."""
     middle = np.array([128.0, 0.0, 0.0])
     front = posed_like(mesh, canonical_points()) - middle
-    mirrored = front[mirror_index()] * np.array([-1.0, 1.0, 1.0])
+    mirrored = front[mirror_index()] * _FLIP
     return np.asarray((front + mirrored) / 2)

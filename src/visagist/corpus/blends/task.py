@@ -24,7 +24,7 @@ from visagist.corpus.blends.parents import (
     wear,
 )
 from visagist.corpus.blends.posing import mix_meshes
-from visagist.corpus.blends.shape_space import ShapeSpace, learn_shape_space
+from visagist.corpus.blends.shape_space import LEAST, ShapeSpace, learn_shape_space
 from visagist.corpus.blends.texture_space import TextureSpace, learn_texture_space
 from visagist.corpus.corpus import Corpus
 from visagist.corpus.index import Record
@@ -55,10 +55,11 @@ class BlendTask:
         self.corpus, self.config = Path(corpus), config
         for split in config.splits:
             people = len(self._faces.candidates[split])
-            if people < config.parents:
+            needed = max(config.parents, LEAST)
+            if people < needed:
                 raise InputError(
                     f"{corpus}: {people} people in {split} have a face that may be blended; "
-                    f"{config.parents} are needed. Leave the split out, or loosen the rules"
+                    f"{needed} are needed. Leave the split out, or loosen the rules"
                 )
 
     def __getstate__(self) -> dict[str, Any]:
@@ -225,6 +226,7 @@ class _Faces:
             chosen = [people[name][0] for name in sorted(people)]
             step = max(1, -(-len(chosen) // _MOST_TEXTURES))
             shown = [r for r in chosen[::step] if self.wear(r).glasses <= 1]
+            shown = shown if len(shown) >= LEAST else chosen
             self._textures[split] = learn_texture_space(self.window(r)[:2] for r in shown)
         return self._textures[split]
 

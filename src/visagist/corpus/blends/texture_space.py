@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from visagist.corpus.blends.shape_space import LEAST
 from visagist.corpus.blends.warp import extended, field, sample, triangle_map
 from visagist.errors import DataError
 from visagist.face.regions import RIGHT_BROW_OUTLINE, mirrored, outline, region_masks
@@ -24,7 +25,6 @@ Floats = NDArray[np.float32]
 SIDE = 160
 """Of the frontal view, the canonical crop reduced, that faces are compared in."""
 _COARSE, _FINE = 10.0, 1.0  # standard deviations that bound the band, pixels of that view
-_LEAST = 8  # people; fewer say nothing about how people differ
 _FARTHEST = 2.0  # standard deviations from the mean skin in any direction
 _COLOUR = 0.5  # share of the colour's part: drawn at random, blotches show sooner than shades
 _NOT_SKIN = 3.5  # spreads; a difference beyond is hair or glasses and is cut
@@ -107,8 +107,11 @@ class TextureSpace:
             w * self.coordinates(image, mesh)
             for w, (image, mesh) in zip(weights, parents, strict=True)
         )
-        there = inherit * here + strength * random.standard_normal(len(self.directions))
-        change = (np.clip(there, -_FARTHEST, _FARTHEST) - here).astype(np.float32)
+        kept = inherit * here
+        there = kept + strength * random.standard_normal(len(self.directions))
+        # whoever is further from the mean already may stay there
+        limit = np.maximum(np.abs(kept), _FARTHEST)
+        change = (np.clip(there, -limit, limit) - here).astype(np.float32)
         skin = np.tensordot(change, self.directions, 1)
         skin[..., 1:] *= _COLOUR
         return np.asarray(skin, np.float32)
@@ -134,8 +137,8 @@ def learn_texture_space(
         DataError: too few faces.
     """
     rows = [_band(image, mesh).ravel() for image, mesh in faces]
-    if len(rows) < _LEAST:
-        raise DataError(f"{len(rows)} faces; {_LEAST} are needed to learn how skin differs")
+    if len(rows) < LEAST:
+        raise DataError(f"{len(rows)} faces; {LEAST} are needed to learn how skin differs")
     data = np.stack(rows)
     mean = np.median(data, axis=0)
     data -= mean
