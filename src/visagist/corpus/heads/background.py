@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from visagist.corpus.heads.pixels import blur, resized
+
 Floats = NDArray[np.float32]
 
 KINDS = ("studio", "gradient", "noise", "room", "lights", "outdoor", "plain")
@@ -25,7 +27,7 @@ def background(kind: str, seed: int, size: int) -> Floats:
         "studio": _studio, "gradient": _gradient, "noise": _noise, "room": _room,
         "lights": _lights, "outdoor": _outdoor, "plain": _plain,
     }[kind](random)  # fmt: skip
-    return np.clip(cv2.resize(image, (size, size), interpolation=cv2.INTER_CUBIC), 0.0, 1.2)
+    return np.clip(resized(image, size), 0.0, 1.2)
 
 
 def _colour(random: np.random.Generator, low: float, high: float, saturation: float) -> Floats:
@@ -53,7 +55,7 @@ def _studio(random: np.random.Generator) -> Floats:
     pool = np.exp(-((x - at[0]) ** 2 + (y - at[1]) ** 2) / random.uniform(0.15, 0.9))
     wall = _colour(random, 0.02, 0.8, 0.12)
     shade = random.uniform(0.25, 0.9)
-    cloth = cv2.GaussianBlur(random.normal(0, 1, (_WORK, _WORK)).astype(np.float32), (0, 0), 9)
+    cloth = blur(random.normal(0, 1, (_WORK, _WORK)), 9)
     light = shade + (1 - shade) * pool + random.uniform(0, 1.5) * cloth * shade
     return np.asarray(light[..., None] * wall, np.float32)
 
@@ -73,7 +75,7 @@ def _noise(random: np.random.Generator) -> Floats:
     for sigma in (24.0, 10.0, 4.0):
         layer = random.normal(0, 1, (_WORK, _WORK, 3)).astype(np.float32)
         layer = layer.mean(2, keepdims=True) * 1.2 + 0.4 * layer
-        layer = cv2.GaussianBlur(layer, (0, 0), sigma)
+        layer = blur(layer, sigma)
         image += layer / max(float(layer.std()), 1e-6) * (sigma / 24) ** 0.7
     base = _colour(random, 0.03, 0.5, 0.2)
     return np.asarray(base * np.exp(0.55 * image), np.float32)
@@ -101,7 +103,7 @@ def _room(random: np.random.Generator) -> Floats:
             width = int(random.integers(2, 8))
             image[top : top + height, column : column + width] = _colour(random, 0.01, 0.5, 0.5)
             column += width
-    return cv2.GaussianBlur(image, (0, 0), random.uniform(0.6, 5.0))
+    return blur(image, random.uniform(0.6, 5.0))
 
 
 def _lights(random: np.random.Generator) -> Floats:
@@ -117,20 +119,20 @@ def _lights(random: np.random.Generator) -> Floats:
             spot, centre, max(int(radius * random.uniform(0.7, 1.2)), 1), colour, -1, cv2.LINE_AA
         )
         image += spot
-    return cv2.GaussianBlur(image, (0, 0), random.uniform(0.5, 2.0))
+    return blur(image, random.uniform(0.5, 2.0))
 
 
 def _outdoor(random: np.random.Generator) -> Floats:
     """Sky over a hedge, a lawn or houses."""
-    x, y = _grid()
+    _, y = _grid()
     sky = _colour(random, 0.3, 1.0, 0.1) * np.array([0.9, 1.0, 1.2], np.float32)
     land = _colour(random, 0.02, 0.3, 0.2) * np.array([0.95, 1.1, 0.6], np.float32)
-    wave = cv2.GaussianBlur(random.normal(0, 1, (_WORK, _WORK)).astype(np.float32), (0, 0), 5)
+    wave = blur(random.normal(0, 1, (_WORK, _WORK)).astype(np.float32), 5)
     wave /= max(float(wave.std()), 1e-6)
     line = random.uniform(-0.2, 0.9) + 0.06 * wave
     t = np.clip((y - line) / random.uniform(0.02, 0.15) + 0.5, 0, 1)[..., None]
     leaves = random.normal(0, 1, (_WORK, _WORK)).astype(np.float32)
-    leaves = cv2.GaussianBlur(leaves, (0, 0), random.uniform(1.0, 3.0))
+    leaves = blur(leaves, random.uniform(1.0, 3.0))
     leaves = np.exp(random.uniform(0.2, 0.7) * leaves / max(float(leaves.std()), 1e-6))
     image = sky * (1 - t) + land * leaves[..., None] * t
-    return cv2.GaussianBlur(image.astype(np.float32), (0, 0), random.uniform(0.8, 4.0))
+    return blur(image.astype(np.float32), random.uniform(0.8, 4.0))

@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from visagist.corpus.heads.renderer import Picture
+from visagist.corpus.heads.drawing import Picture
+from visagist.corpus.heads.pixels import blur, resized
 from visagist.face.parts import Part
 
 Floats = NDArray[np.float32]
@@ -70,12 +70,11 @@ def develop(picture: Picture, behind: Floats, look: Development, gain: float) ->
     if look.contrast != 1.0:
         srgb = np.clip(0.46 + (srgb - 0.46) * look.contrast, 0, 1)
     if look.blur > 0.05:
-        srgb = cv2.GaussianBlur(srgb, (0, 0), look.blur)
+        srgb = blur(srgb, look.blur)
     if look.detail < 0.98:
         size = srgb.shape[0]
         small = max(round(size * look.detail), 8)
-        srgb = cv2.resize(srgb, (small, small), interpolation=cv2.INTER_AREA)
-        srgb = cv2.resize(srgb, (size, size), interpolation=cv2.INTER_CUBIC)
+        srgb = resized(resized(srgb, small), size)
     if look.noise > 0:
         random = np.random.default_rng([look.seed, 23])
         grain = random.standard_normal(srgb.shape, np.float32)
@@ -90,7 +89,7 @@ def develop(picture: Picture, behind: Floats, look: Development, gain: float) ->
 
 
 def encode_srgb(linear: Floats) -> Floats:
-    """sRGB 0..1 of linear 0..1."""
+    """SRGB 0..1 of linear 0..1."""
     low = 12.92 * linear
     high = 1.055 * np.power(np.maximum(linear, 1e-6), np.float32(1 / 2.4)) - 0.055
     return np.where(linear <= 0.0031308, low, high).astype(np.float32)

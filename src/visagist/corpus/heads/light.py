@@ -66,7 +66,7 @@ def kelvin(temperature: float) -> Floats:
 
 
 def direction(azimuth: float, elevation: float) -> Floats:
-    """(3,) unit vector from degrees: 0, 0 is the camera; positive is right and up in the picture."""
+    """(3,) unit vector from degrees: 0, 0 is the camera; right and up are positive."""
     a, e = np.radians([azimuth, elevation])
     return np.array([np.sin(a) * np.cos(e), np.sin(e), np.cos(a) * np.cos(e)], np.float32)
 
@@ -99,44 +99,66 @@ def lobe(towards: Floats, colour: Floats, wide: float = 1.0) -> Floats:
     return np.asarray(weights[:, None] * colour[None] / total, np.float32)
 
 
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """Ranges of one kind of light; azimuth is to the side of the key."""
+
+    share: float
+    azimuth: tuple[float, float]
+    elevation: tuple[float, float]
+    softness: tuple[float, float]
+    strength: float
+    kelvin: float
+    ambient: float
+    fill: float
+    rim: float
+
+
+_KINDS = {
+    "window": _Kind(0.24, (25, 70), (5, 35), (0.12, 0.3), 0.9, 6500, 0.45, 0.1, 0.1),
+    "studio": _Kind(0.22, (10, 50), (20, 50), (0.08, 0.25), 0.8, 5300, 0.35, 0.35, 0.25),
+    "overcast": _Kind(0.16, (0, 50), (45, 75), (0.25, 0.4), 0.35, 7000, 0.8, 0.05, 0.05),
+    "sun": _Kind(0.12, (15, 65), (25, 60), (0.015, 0.04), 1.2, 5200, 0.4, 0.1, 0.15),
+    "room": _Kind(0.12, (0, 40), (35, 70), (0.1, 0.25), 0.6, 3300, 0.5, 0.2, 0.05),
+    "split": _Kind(0.05, (65, 95), (0, 30), (0.05, 0.2), 1.0, 5600, 0.22, 0.1, 0.15),
+    "back": _Kind(0.05, (0, 40), (10, 40), (0.15, 0.3), 0.45, 6500, 0.45, 0.1, 1.3),
+    "flash": _Kind(0.04, (0, 8), (3, 12), (0.01, 0.04), 1.0, 5500, 0.25, 0.05, 0.0),
+}
+KINDS = tuple(_KINDS)
+
+
 def sample_lighting(random: np.random.Generator) -> Lighting:
     """A plausible light: studio, window, sun, room, dusk, and a few that are hard on the eye."""
-    names = ("window", "studio", "overcast", "sun", "room", "split", "back", "flash")
-    shares = (0.24, 0.22, 0.16, 0.12, 0.12, 0.05, 0.05, 0.04)
-    name = str(random.choice(names, p=shares))
-    side = random.choice((-1.0, 1.0))
     uniform = random.uniform
-    room = kelvin(uniform(3000, 8500))
-    # azimuth, elevation, strength, softness, colour of the key; strength of ambient, fill, rim
-    key_at, strength, soft, colour, around, fill, rim = {
-        "window": ((side * uniform(25, 70), uniform(5, 35)), 0.9, uniform(0.12, 0.3), 6500.0, 0.45, 0.1, 0.1),
-        "studio": ((side * uniform(10, 50), uniform(20, 50)), 0.8, uniform(0.08, 0.25), 5300.0, 0.35, 0.35, 0.25),
-        "overcast": ((side * uniform(0, 50), uniform(45, 75)), 0.35, uniform(0.25, 0.4), 7000.0, 0.8, 0.05, 0.05),
-        "sun": ((side * uniform(15, 65), uniform(25, 60)), 1.2, uniform(0.015, 0.04), 5200.0, 0.4, 0.1, 0.15),
-        "room": ((side * uniform(0, 40), uniform(35, 70)), 0.6, uniform(0.1, 0.25), 3300.0, 0.5, 0.2, 0.05),
-        "split": ((side * uniform(65, 95), uniform(0, 30)), 1.0, uniform(0.05, 0.2), 5600.0, 0.22, 0.1, 0.15),
-        "back": ((side * uniform(0, 40), uniform(10, 40)), 0.45, uniform(0.15, 0.3), 6500.0, 0.45, 0.1, 1.3),
-        "flash": ((side * uniform(0, 8), uniform(3, 12)), 1.0, uniform(0.01, 0.04), 5500.0, 0.25, 0.05, 0.0),
-    }[name]  # fmt: skip
-    key_colour = kelvin(colour * uniform(0.88, 1.12)) * strength * uniform(0.85, 1.15)
-    key = Lamp(direction(*key_at), key_colour.astype(np.float32))
-    fill_at = direction(-side * uniform(20, 70), uniform(-10, 25))
-    rim_at = direction(-side * uniform(115, 160), uniform(5, 45))
+    name = str(random.choice(KINDS, p=[kind.share for kind in _KINDS.values()]))
+    kind = _KINDS[name]
+    side = float(random.choice((-1.0, 1.0)))
+    key = _lamp(
+        direction(side * uniform(*kind.azimuth), uniform(*kind.elevation)),
+        kelvin(kind.kelvin * uniform(0.88, 1.12)),
+        kind.strength * uniform(0.85, 1.15),
+    )
+    fill = _lamp(
+        direction(-side * uniform(20, 70), uniform(-10, 25)),
+        kelvin(uniform(3500, 8000)),
+        kind.fill * uniform(0.5, 1.3),
+    )
+    rim = _lamp(
+        direction(-side * uniform(115, 160), uniform(5, 45)),
+        kelvin(uniform(3500, 9000)),
+        kind.rim * uniform(0.4, 1.2),
+    )
+    room, other = kelvin(uniform(3000, 8500)), kelvin(uniform(3000, 9000))
     ground = np.array([1.0, uniform(0.85, 1.0), uniform(0.7, 0.95)], np.float32)
-    harmonics = (
-        lobe(direction(0, 90), room * around * uniform(0.35, 0.6))
-        + lobe(direction(side * uniform(0, 90), uniform(0, 40)), room * around * uniform(0.3, 0.6))
-        + lobe(
-            direction(-side * uniform(30, 120), 0),
-            kelvin(uniform(3000, 9000)) * around * uniform(0.1, 0.35),
-        )
-        + lobe(direction(0, -90), ground * around * uniform(0.08, 0.3))
+    harmonics = kind.ambient * (
+        lobe(direction(0, 90), room * uniform(0.35, 0.6))
+        + lobe(direction(side * uniform(0, 90), uniform(0, 40)), room * uniform(0.3, 0.6))
+        + lobe(direction(-side * uniform(30, 120), 0), other * uniform(0.1, 0.35))
+        + lobe(direction(0, -90), ground * uniform(0.08, 0.3))
     )
-    return Lighting(
-        name,
-        key,
-        Lamp(fill_at, (kelvin(uniform(3500, 8000)) * fill * uniform(0.5, 1.3)).astype(np.float32)),
-        Lamp(rim_at, (kelvin(uniform(3500, 9000)) * rim * uniform(0.4, 1.2)).astype(np.float32)),
-        np.asarray(harmonics, np.float32),
-        float(soft),
-    )
+    softness = float(uniform(*kind.softness))
+    return Lighting(name, key, fill, rim, np.asarray(harmonics, np.float32), softness)
+
+
+def _lamp(towards: Floats, colour: Floats, strength: float) -> Lamp:
+    return Lamp(towards, np.asarray(colour * strength, np.float32))

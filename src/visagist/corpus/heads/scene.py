@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -355,12 +354,3 @@ def other_person(scene: Scene, person: Person) -> Scene:
         person.hair, colour=scene.person.hair.colour, tip=scene.person.hair.tip
     )
     return dataclasses.replace(scene, person=dataclasses.replace(person, hair=mixed), spec=spec)
-
-
-def assets_folder(assets: Path | None) -> HeadAssets:
-    """The assets, with the place where they are had in the error.
-
-    Raises:
-        DataError: no folder.
-    """
-    return HeadAssets(assets)

@@ -10,13 +10,15 @@ from numpy.typing import NDArray
 from visagist.corpus.heads.assets import HeadAssets
 from visagist.corpus.heads.background import background
 from visagist.corpus.heads.camera import Camera, Pose
+from visagist.corpus.heads.coverings import clothes
 from visagist.corpus.heads.develop import develop, exposure
+from visagist.corpus.heads.drawing import Draw, Picture, View
 from visagist.corpus.heads.expression import Expression
 from visagist.corpus.heads.geometry import HeadSpec, build_head
 from visagist.corpus.heads.light import Lamp, Lighting
 from visagist.corpus.heads.materials import head_draws
-from visagist.corpus.heads.occluders import clothes, hat_plane, worn_draws
-from visagist.corpus.heads.renderer import Draw, Picture, Renderer, View
+from visagist.corpus.heads.occluders import hat_plane, worn_draws
+from visagist.corpus.heads.renderer import Renderer
 from visagist.corpus.heads.scene import Scene
 from visagist.corpus.heads.shape import HeadShape
 from visagist.face.align import Alignment, align

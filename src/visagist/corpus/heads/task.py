@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from visagist.corpus.heads.assets import HeadAssets
 from visagist.corpus.heads.scene import (
     HeadsConfig,
-    Scene,
     draw_person,
     draw_scene,
     other_person,
@@ -89,10 +88,7 @@ class HeadTask:
             person = draw_person(self.config.seed, number, studio.assets, 1 + picture)
             other = studio.shoot(other_person(scene, person), shot)
             extras |= {"other.png": _png(other.image), **_truth(other, "other.")}
-            facts["other"] = {
-                "identity": person.identity,
-                **_identity_facts(scene, person.identity),
-            }
+            facts["other"] = {"identity": person.identity, "person": person.spec.shape.seed}
         origin = Origin(
             source=SOURCE,
             item=item.key,
@@ -118,7 +114,7 @@ class HeadTask:
         ]
 
     def describe(self) -> dict[str, object]:
-        """The settings; a build resumes only under equal ones. Where the assets lie is no matter."""
+        """The settings; a build resumes only under equal ones, wherever the assets lie."""
         return {
             "task": "heads",
             **self.config.model_dump(mode="json"),
@@ -147,10 +143,6 @@ def _studio(assets: Path, size: int, zoom: float) -> Studio:
     cv2.setNumThreads(1)  # chunks are what runs in parallel; Mesa's rasteriser reads the variable
     os.environ.setdefault("LP_NUM_THREADS", "1")
     return Studio(HeadAssets(assets), size, zoom)
-
-
-def _identity_facts(scene: Scene, identity: str) -> dict[str, object]:
-    return {"of": scene.person.identity} if identity else {}
 
 
 def _truth(shot: Shot, prefix: str) -> dict[str, bytes]:

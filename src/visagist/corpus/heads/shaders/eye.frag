@@ -14,7 +14,8 @@ void main() {
     float off = acos(clamp(dot(n, axis), -1.0, 1.0));  // radians from the pupil's middle
     vec3 colour = texture(albedo, v_uv).rgb;
     float iris = 1.0 - smoothstep(0.37, 0.43, off);
-    colour = mix(colour * white, colour * vec3(0.72, 0.68, 0.66), iris);
+    colour = mix(colour, luminance(colour) * vec3(1.12, 1.0, 0.82), 0.45 * iris);  // less garish
+    colour = mix(colour * white, colour * 0.8, iris);
 
     // Lids and corners shade the ball: the nearer to its rim, the darker, most from above.
     float side = abs(d.x) / 0.95;

@@ -2,8 +2,7 @@
 uniform sampler2D strands;  // r brightness, g alpha
 uniform vec3 colour, tip;
 uniform float shine, spread, cutoff, ceiling, label_bias;
-uniform float top;          // model height over which nothing shows (under a hat)
-uniform vec3 hat;           // plane through the hat's edge: y > hat.x + hat.y * z hides the hair
+uniform vec2 hat;           // hair over y = hat.x + hat.y * z lies under a hat
 uniform int labels_only;
 uniform float depth_zero;   // radius of the skull: hair nearer to it is darker
 
@@ -30,8 +29,8 @@ void main() {
     vec2 tx = dFdx(v_uv), ty = dFdy(v_uv);
     vec3 t = dx * ty.x - dy * tx.x;
     t = normalize(t + 1e-6 * vec3(0.0, 1.0, 0.0));
-    float strand = noise(vec3(v_uv * vec2(420.0, 30.0), 1.0));
-    float bright = clamp(texel.r * (1.0 + 0.18 * strand), 0.0, 1.0);
+    float strand = noise(vec3(v_uv * vec2(420.0, 60.0), 1.0));
+    float bright = clamp(texel.r * (1.0 + 0.10 * strand), 0.0, 1.0);
     vec3 base = mix(colour, tip, smoothstep(0.2, 0.9, bright) * 0.6)
         * mix(1.0, 2.4 * bright * (0.35 + 0.65 * bright) + 0.18, spread);
 
@@ -43,7 +42,7 @@ void main() {
         + rim_colour * wrapped(dot(n, rim_direction), wrap)
         + ambient(n) * around;
     // Two lobes of Kajiya and Kay, shifted along the strand; the second takes the hair's colour.
-    float jitter = 0.12 * strand;
+    float jitter = 0.08 * strand;
     vec3 lobes = vec3(0.0);
     vec3 directions[2] = vec3[](key_direction, rim_direction);
     vec3 colours[2] = vec3[](key_colour * arrives, rim_colour);
