@@ -9,7 +9,13 @@ pytest.importorskip("cv2")
 pytest.importorskip("pyarrow")
 
 from visagist.corpus.blends.config import BlendConfig, ParentConfig, make_config
-from visagist.corpus.blends.parents import child_origin, fit_together, may_be_parent, wear
+from visagist.corpus.blends.parents import (
+    child_origin,
+    eyes_open,
+    fit_together,
+    may_be_parent,
+    wear,
+)
 from visagist.corpus.blends.task import BlendTask
 from visagist.corpus.corpus import Corpus
 from visagist.corpus.task import SkippedItemError
@@ -140,8 +146,13 @@ def test_rules_on_figures(corpus):
     assert may_be_parent(one, LOOSE)
     assert not may_be_parent(one, LOOSE.model_copy(update={"max_yaw": 1.0}))
     assert not may_be_parent(one, LOOSE.model_copy(update={"min_luminance": 95.0}))
-    assert fit_together(one.quality, other.quality, LOOSE)
-    assert not fit_together(one.quality, other.quality, ParentConfig())
+    assert fit_together(one, other, LOOSE)
+    assert not fit_together(one, other, ParentConfig())
+    assert not fit_together(one, other, LOOSE.model_copy(update={"pose_difference": 1.0}))
+    assert 0.2 < eyes_open(one.mesh) < 0.5
+    shut = one.mesh.copy()
+    shut[[159, 386]] = shut[[145, 374]]
+    assert eyes_open(shut) == 0
 
 
 def test_glasses_and_beards_are_seen():

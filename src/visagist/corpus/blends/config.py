@@ -41,6 +41,11 @@ class ParentConfig(BaseModel):
     tone_difference: float = Field(
         30, description="degrees of typology angle; the tone itself is the host's", ge=0
     )
+    eyes_difference: float = Field(
+        0.1,
+        description="of the lids' opening over the width: open lids do not fit closed eyes",
+        ge=0,
+    )
     sharpness_ratio: float = Field(2.5, description="between two parents", ge=1)
     mouth_difference: float = Field(
         0.05, description="of mouth_open: lips that are closed do not go with teeth", ge=0
@@ -92,14 +97,14 @@ class BlendConfig(BaseModel):
         le=1,
     )
     variation: float = Field(
-        1.4,
+        1.2,
         description="standard deviations of shape that no parent gave, over 24 principal "
         "directions of the people of the split",
         ge=0,
         le=3,
     )
     complexion: float = Field(
-        1.0,
+        0.8,
         description="the same for the skin's shading and colour, over 40 directions",
         ge=0,
         le=3,

@@ -47,8 +47,9 @@ def may_be_parent(record: Record, rules: ParentConfig) -> bool:
     )
 
 
-def fit_together(one: Quality, other: Quality, rules: ParentConfig) -> bool:
+def fit_together(first: Record, second: Record, rules: ParentConfig) -> bool:
     """Whether two faces are alike enough in what a blend cannot average."""
+    one, other = first.quality, second.quality
     sharper = max(one.sharpness, other.sharpness) / max(min(one.sharpness, other.sharpness), 1e-3)
     return (
         abs(one.yaw - other.yaw) <= rules.pose_difference
@@ -59,7 +60,18 @@ def fit_together(one: Quality, other: Quality, rules: ParentConfig) -> bool:
         and abs(one.mouth_open - other.mouth_open) <= rules.mouth_difference
         and sharper <= rules.sharpness_ratio
         and is_grey(one) == is_grey(other)
+        and abs(eyes_open(first.mesh) - eyes_open(second.mesh)) <= rules.eyes_difference
     )
+
+
+def eyes_open(mesh: NDArray[np.floating]) -> float:
+    """Mean opening of the lids divided by the width of the eyes."""
+    height = [np.hypot(*(mesh[a, :2] - mesh[b, :2])) for a, b in ((159, 145), (386, 374))]
+    width = [
+        np.hypot(*(mesh[a, :2] - mesh[b, :2]))
+        for a, b in ((RIGHT_EYE_OUTER, RIGHT_EYE_INNER), (LEFT_EYE_OUTER, LEFT_EYE_INNER))
+    ]
+    return float(sum(height) / max(float(sum(width)), 1e-6))
 
 
 def is_grey(quality: Quality) -> bool:
@@ -93,7 +105,7 @@ def draw_parents(
     for k in random.permutation(len(people)):
         pictures = candidates[people[int(k)]]
         other = pictures[int(random.integers(len(pictures)))]
-        if not all(fit_together(record.quality, other.quality, rules) for record in chosen):
+        if not all(fit_together(record, other, rules) for record in chosen):
             continue
         seen = looks(other)
         if seen.glasses > rules.max_glasses or (
