@@ -37,7 +37,7 @@ FAR_THRESHOLD = 0.36
 _PURE = {"inherit": 1.0, "inherit_skin": 1.0, "variation": 0.0, "complexion": 0.0}
 SETTINGS: dict[str, dict[str, Any]] = {
     "default": {},
-    "inherit 0.5": {"inherit": 0.5},
+    "nearer": {"inherit": 0.5, "variation": 1.0, "complexion": 0.7},
     "further away": {
         "inherit": 0.0,
         "inherit_skin": 0.3,

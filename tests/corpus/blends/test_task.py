@@ -140,6 +140,43 @@ def test_parents_of_two_splits_are_refused(corpus):
         child_origin([people["drawn/1"], people["drawn/11"]], source="b", item="0", identity="b/0")
 
 
+def test_an_embedder_refuses_what_resembles_a_parent(corpus, tmp_path):
+    onnx = pytest.importorskip("onnx")
+    from tests.face.test_identity import tiny_embedder
+    from visagist.face.identity import load_judge
+
+    onnx.save(tiny_embedder(), tmp_path / "embedder.onnx")
+    embed = load_judge(tmp_path / "embedder.onnx")
+    free, item = BlendTask(corpus, config()), next(iter(BlendTask(corpus, config()).items()))
+    first = free.prepare(item)[0]
+    people, faces = records(corpus), Corpus.open(corpus)
+    parents = [faces.load(people[name]) for name in first.origin.parents]
+    child = embed(first.image, first.mesh)
+    nearest = max(float(embed(p.image, p.mesh) @ child) for p in parents)
+    file = tmp_path / "embedder.onnx"
+    kept = BlendTask(corpus, config(max_cosine=min(nearest + 0.05, 1.0)), file).prepare(item)
+    assert (kept[0].image == first.image).all()
+    with pytest.raises(SkippedItemError, match="like_a_parent"):
+        BlendTask(corpus, config(max_cosine=-1.0), file).prepare(item)
+    assert "embedder" in BlendTask(corpus, config(), file).describe()
+
+
+def test_a_damaged_picture_is_no_parent_and_does_not_end_the_build(corpus, tmp_path):
+    import shutil
+
+    broken = tmp_path / "broken"
+    shutil.copytree(corpus, broken)
+    victim = records(broken)["drawn/0"]
+    shard = broken / "shards" / victim.shard
+    data = bytearray(shard.read_bytes())
+    data[victim.offset : victim.offset + victim.length] = bytes(victim.length)
+    shard.write_bytes(data)
+    task = BlendTask(broken, config(splits=("train",)))
+    made = [task.prepare(item) for item in task.items()]
+    assert len(made) == 6
+    assert all("drawn/0" not in one[0].origin.parents for one in made)
+
+
 def test_rules_on_figures(corpus):
     people = records(corpus)
     one, other = people["drawn/0"], people["drawn/1"]

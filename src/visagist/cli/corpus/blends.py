@@ -26,6 +26,16 @@ def blends(
         list[str] | None,
         typer.Option("--split", metavar="SPLIT", help="Whose people become parents; all, if not."),
     ] = None,
+    embedder: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="ONNX face embedder; blends that resemble a parent are drawn again or left out.",
+        ),
+    ] = None,
+    max_cosine: Annotated[
+        float, typer.Option(min=-1, max=1, help="With --embedder: nearer is resembling.")
+    ] = 0.3,
     grey: Annotated[
         bool, typer.Option("--grey", help="Also blend grey pictures, with each other.")
     ] = False,
@@ -54,12 +64,13 @@ def blends(
         parents=parents,
         pictures=pictures,
         seed=seed,
+        max_cosine=max_cosine,
         rules={"grey": grey},
         **({"splits": tuple(splits)} if splits else {}),
     )
     with needs_extra("scale"), Bars(quiet=as_json) as bars:  # only the engine ray imports more
         built = run(
-            BlendTask(corpus.resolve(), config),
+            BlendTask(corpus.resolve(), config, embedder),
             output,
             BuildConfig(chunk=16),
             engine=engine.value,

@@ -97,14 +97,14 @@ class BlendConfig(BaseModel):
         le=1,
     )
     variation: float = Field(
-        1.2,
+        1.4,
         description="standard deviations of shape that no parent gave, over 24 principal "
         "directions of the people of the split",
         ge=0,
         le=3,
     )
     complexion: float = Field(
-        0.8,
+        0.9,
         description="the same for the skin's shading and colour, over 40 directions",
         ge=0,
         le=3,
@@ -120,6 +120,13 @@ class BlendConfig(BaseModel):
         description="relative change of light across the face in a second picture",
         ge=0,
         le=0.8,
+    )
+    max_cosine: float = Field(
+        0.3,
+        description="with an embedder: a blend that is nearer to a parent is drawn again, and left "
+        "out when it stays so",
+        ge=-1,
+        le=1,
     )
     rules: ParentConfig = Field(ParentConfig(), description="which faces become parents")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -31,10 +32,11 @@ from visagist.corpus.index import Record
 from visagist.corpus.make import make_sample
 from visagist.corpus.sample import Sample
 from visagist.corpus.task import Item, SkippedItemError
-from visagist.errors import InputError
+from visagist.errors import DataError, InputError
 from visagist.face.align import transform_points
+from visagist.face.identity import load_judge
 
-_TRIES = 8  # first parents drawn until enough others fit
+_TRIES = 8  # parents drawn until enough fit, and blends until one is new
 _MOST_SHAPES = 800  # people whose meshes make the shape space
 _MOST_TEXTURES = 250  # people whose skin makes the texture space
 
@@ -45,14 +47,18 @@ class BlendTask:
     Args:
         corpus: folder of a finished corpus.
         config: how.
+        embedder: an ONNX face embedder that refuses blends which resemble a parent. Whoever
+            measures blends with an embedder must use another one here.
 
     Raises:
         DataError: there is no corpus.
         InputError: its splits hold too few faces that may be blended.
     """
 
-    def __init__(self, corpus: Path, config: BlendConfig) -> None:
-        self.corpus, self.config = Path(corpus), config
+    def __init__(self, corpus: Path, config: BlendConfig, embedder: Path | None = None) -> None:
+        self.corpus, self.config, self.embedder = Path(corpus), config, embedder
+        if embedder is not None:
+            load_judge(embedder)  # a file that is none must not fail a thousand items
         for split in config.splits:
             people = len(self._faces.candidates[split])
             needed = max(config.parents, LEAST)
@@ -64,7 +70,7 @@ class BlendTask:
 
     def __getstate__(self) -> dict[str, Any]:
         """Only settings travel between processes."""
-        return {"corpus": self.corpus, "config": self.config}
+        return {"corpus": self.corpus, "config": self.config, "embedder": self.embedder}
 
     @cached_property
     def _faces(self) -> _Faces:
@@ -77,27 +83,27 @@ class BlendTask:
 
     def describe(self) -> dict[str, object]:
         """The settings, and which corpus the parents come from."""
-        return {
+        settings: dict[str, object] = {
             "blends": self.config.model_dump(mode="json"),
             "parents": self._faces.corpus.summary["index_sha256"],
         }
+        if self.embedder is not None:
+            settings["embedder"] = hashlib.sha256(self.embedder.read_bytes()).hexdigest()
+        return settings
 
     def prepare(self, item: Item) -> list[Sample]:
         """The pictures of one blended person.
 
         Raises:
-            SkippedItemError: nobody fits the first parent that was drawn.
+            SkippedItemError: nobody fits the first parent that was drawn, or all that was drawn
+                resembles a parent.
         """
         config, number = self.config, int(item.payload)
         random = np.random.default_rng([config.seed, number])
         parents = self._draw(random)
         loaded = [self._faces.window(record) for record in parents]
         images, meshes = [one[0] for one in loaded], [one[1] for one in loaded]
-        mixture = draw_mixture(
-            random, len(parents), host_share=config.host_share, spread=config.spread
-        )
-        variation, complexion = self._new(random, parents, images, meshes, mixture)
-        image, mesh = blend(images, meshes, mixture, variation=variation, complexion=complexion)
+        mixture, image, mesh = self._born(random, parents, images, meshes)
         pictures: list[tuple[NDArray[np.uint8], NDArray[np.float32], dict[str, object]]] = [
             (image, mesh, {})
         ]
@@ -115,6 +121,30 @@ class BlendTask:
             self._sample(number, k, picture, parents, loaded[0], facts)
             for k, picture in enumerate(pictures)
         ]
+
+    def _born(
+        self,
+        random: np.random.Generator,
+        parents: Sequence[Record],
+        images: Sequence[NDArray[np.uint8]],
+        meshes: Sequence[NDArray[np.float32]],
+    ) -> tuple[Mixture, NDArray[np.uint8], NDArray[np.float32]]:
+        """A blend of some parents, drawn again while it resembles one of them."""
+        config = self.config
+        for _ in range(_TRIES):
+            mixture = draw_mixture(
+                random, len(parents), host_share=config.host_share, spread=config.spread
+            )
+            variation, complexion = self._new(random, parents, images, meshes, mixture)
+            image, mesh = blend(images, meshes, mixture, variation=variation, complexion=complexion)
+            if self.embedder is None:
+                return mixture, image, mesh
+            embed = load_judge(self.embedder)
+            child = embed(image, mesh)
+            both = zip(images, meshes, strict=True)
+            if max(float(embed(*one) @ child) for one in both) <= config.max_cosine:
+                return mixture, image, mesh
+        raise SkippedItemError("like_a_parent", f"{_TRIES} blends that resemble a parent")
 
     def _new(
         self,
@@ -226,15 +256,19 @@ class _Faces:
             chosen = [people[name][0] for name in sorted(people)]
             step = max(1, -(-len(chosen) // _MOST_TEXTURES))
             shown = [r for r in chosen[::step] if self.wear(r).glasses <= 1]
-            shown = shown if len(shown) >= LEAST else chosen
+            if len(shown) < LEAST:
+                shown = [r for r in chosen if np.isfinite(self.wear(r).glasses)]
             self._textures[split] = learn_texture_space(self.window(r)[:2] for r in shown)
         return self._textures[split]
 
     def wear(self, record: Record) -> Wear:
-        """What :func:`~visagist.corpus.blends.parents.wear` sees; looked at once."""
+        """What :func:`~visagist.corpus.blends.parents.wear` sees; looked at once; damaged pictures are never chosen."""
         if record.key not in self._wear:
-            image, mesh, _, _ = self.window(record)
-            self._wear[record.key] = wear(image, mesh)
+            try:
+                image, mesh, _, _ = self.window(record)
+                self._wear[record.key] = wear(image, mesh)
+            except DataError:  # a damaged picture costs its person a turn, not the build
+                self._wear[record.key] = Wear(glasses=np.inf, beard=0.0)
         return self._wear[record.key]
 
     def window(self, record: Record) -> tuple[NDArray[np.uint8], NDArray[np.float32], Sample, int]:
