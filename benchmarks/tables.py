@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import blend_tables
 import corpus_tables
 from table import load as _load
 from table import table as _table
@@ -23,6 +24,7 @@ FILES = (
     "README.md",
     "docs/papers/tinybeauty.md",
     "docs/face-mesh.md",
+    "docs/blends.md",
     "docs/corpus.md",
     "docs/feeding.md",
     "docs/scale.md",
@@ -262,6 +264,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "speed": speed,
     "steps": steps,
     "mesh-numbers": mesh_numbers,
+    **blend_tables.TABLES,
     **corpus_tables.TABLES,
 }
 

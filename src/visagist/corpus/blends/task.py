@@ -262,7 +262,7 @@ class _Faces:
         return self._textures[split]
 
     def wear(self, record: Record) -> Wear:
-        """What :func:`~visagist.corpus.blends.parents.wear` sees; looked at once; damaged pictures are never chosen."""
+        """What the face in a picture wears; looked at once. A damaged picture is never chosen."""
         if record.key not in self._wear:
             try:
                 image, mesh, _, _ = self.window(record)
