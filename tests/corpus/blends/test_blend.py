@@ -5,7 +5,8 @@ from tests.makeup.made_face import drawn_face, drawn_mesh
 
 pytest.importorskip("cv2")
 
-from visagist.corpus.blends.blend import Mixture, blend, draw_mixture
+from visagist.corpus.blends.blend import blend
+from visagist.corpus.blends.mixture import Mixture, draw_mixture
 from visagist.corpus.blends.posing import mix_meshes, posed_like
 from visagist.errors import InputError
 from visagist.face.regions import region_masks

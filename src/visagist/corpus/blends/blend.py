@@ -11,13 +11,13 @@ two brow lines or two rows of teeth cannot be averaged.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from visagist.corpus.blends.light import multiplied, shading_change
+from visagist.corpus.blends.mixture import Mixture
 from visagist.corpus.blends.posing import mix_meshes, posed_like
 from visagist.corpus.blends.texture_space import frontal_mesh
 from visagist.corpus.blends.warp import extended, field, sample, triangle_map
@@ -48,65 +48,6 @@ _SOFTNESS = (22.0, 9.0, 4.0)
 _LEAST_SPREAD = np.array([10.0, 4.0, 4.5])
 _SURE, _NOT_SKIN = 6.0, 14.0
 _EYES = ((RIGHT_EYE, (468, *RIGHT_IRIS)), (LEFT_EYE, (473, *LEFT_IRIS)))
-
-
-@dataclass(frozen=True, slots=True)
-class Mixture:
-    """What each parent gives. Positions count the parents from 0.
-
-    Attributes:
-        shape: weight of each parent's shape; sums to 1.
-        texture: weight of each parent's skin; sums to 1.
-        host: gives hair, background and light.
-        detail: gives pores and wrinkles.
-        eyes: gives the openings of the eyes.
-        brows: gives the brows.
-        mouth: gives lips, teeth and what is between them.
-    """
-
-    shape: tuple[float, ...]
-    texture: tuple[float, ...]
-    host: int = 0
-    detail: int = 0
-    eyes: int = 0
-    brows: int = 0
-    mouth: int = 0
-
-
-def draw_mixture(
-    random: np.random.Generator, count: int, *, host_share: float, spread: float
-) -> Mixture:
-    """Weights around the configured shares; eyes, brows and mouth from as many people as can be.
-
-    Args:
-        random: draws it.
-        count: of parents; the first is the host.
-        host_share: mean weight of the host; the others share the rest.
-        spread: weights are drawn so far around their means.
-    """
-
-    def weights() -> tuple[float, ...]:
-        mean = np.full(count, (1 - host_share) / (count - 1))
-        mean[0] = host_share
-        drawn = np.clip(mean + spread * random.uniform(-1, 1, count), 0, None)
-        drawn /= max(drawn.sum(), 1e-9)
-        head = [round(float(w), 4) for w in drawn[:-1]]
-        return (*head, round(1 - sum(head), 4))
-
-    shape, texture = weights(), weights()
-    # the host already gives all around the face, so the others come first
-    order = [*(1 + int(k) for k in random.permutation(count - 1)), 0]
-    features = [order[k % count] for k in range(3)]
-    eyes, brows, mouth = (features[int(k)] for k in random.permutation(3))
-    return Mixture(
-        shape=shape,
-        texture=texture,
-        host=0,
-        detail=int(random.integers(count)),
-        eyes=eyes,
-        brows=brows,
-        mouth=mouth,
-    )
 
 
 def blend(

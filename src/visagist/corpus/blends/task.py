@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from visagist.corpus.blends.blend import Mixture, blend, draw_mixture
+from visagist.corpus.blends.blend import blend
 from visagist.corpus.blends.change import changed, draw_change
 from visagist.corpus.blends.config import BlendConfig
+from visagist.corpus.blends.mixture import Mixture, draw_mixture
 from visagist.corpus.blends.parents import (
     Wear,
     child_origin,
