@@ -26,7 +26,7 @@ def sources(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Lists layouts with their terms, or counts what sources hold without opening a picture."""
+    """List layouts with their terms, or count what sources hold without opening a picture."""
     with needs_extra("corpus"):
         from visagist.corpus.sources import LAYOUTS, open_sources
         from visagist.corpus.sources.summary import summarise, terms_of
