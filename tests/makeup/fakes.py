@@ -35,7 +35,9 @@ class FakeMakeup:
         self.calls: list[dict[str, Any]] = []
 
     @classmethod
-    def from_pretrained(cls, name: str = "makeup-tiny", threads: int = 1) -> FakeMakeup:
+    def from_pretrained(
+        cls, name: str = "makeup-tiny", threads: int = 1, protect: bool = True
+    ) -> FakeMakeup:
         return cls()
 
     def style_code(self, weights: Mapping[str, float]) -> None:

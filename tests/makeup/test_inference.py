@@ -73,6 +73,19 @@ def photo() -> Photo:
     return Photo.from_array(picture[:320])
 
 
+class FakeParser:
+    """Says that something covers the left half of every face."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def uncovered(self, pixels, alignment):
+        self.asked += 1
+        clear = np.ones((alignment.size, alignment.size), np.float32)
+        clear[:, : alignment.size // 2] = 0
+        return clear
+
+
 def changed(before: Photo, after: Photo) -> np.ndarray:
     return (before.pixels != after.pixels).any(2)
 
@@ -163,3 +176,24 @@ def test_a_config_without_styles_is_refused(folder, tmp_path):
     write_manifest(tmp_path, name="m", version="1", licence="x", created_by="a test")
     with pytest.raises(ModelDamagedError, match="styles"):
         Makeup(open_model(tmp_path))
+
+
+def test_what_covers_a_face_is_not_painted(folder, photo):
+    parser = FakeParser()
+    guarded = Makeup(
+        open_model(folder),
+        detector=FakeDetector(MESHES),
+        mesher=FakeMesher(MESHES),
+        parser=parser,
+    )
+    bare = engine(folder).apply(photo, style="smoky", faces="largest")
+    result = guarded.apply(photo, style="smoky", faces="largest")
+    middle = MESHES[0][:468, 0].mean()
+    column = np.arange(photo.pixels.shape[1])[None]
+    before, after = changed(photo, bare.photo), changed(photo, result.photo)
+    assert (before & (column < middle - 12)).sum() > 500
+    assert not (after & (column < middle - 12)).any()
+    assert np.array_equal(after & (column > middle + 12), before & (column > middle + 12))
+    assert parser.asked == 1
+    assert "parse" in result.timings
+    assert "parse" not in bare.timings

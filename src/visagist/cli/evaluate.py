@@ -43,6 +43,14 @@ def evaluate_makeup(
             help="Draw the 20 worst cases: bare, retoucher, network, both residuals.",
         ),
     ] = None,
+    covered: Annotated[
+        bool,
+        typer.Option(
+            "--covered",
+            help="Also how much known covers (hair, hands) change, with the parser and without.",
+        ),
+    ] = False,
+    parser: Annotated[str, typer.Option(help="Name or folder, for --covered.")] = "face-parser",
     as_json: Json = False,
 ) -> None:
     """PSNR, SSIM, leakage, eyes, mouth and shift sensitivity against the retoucher."""
@@ -62,6 +70,13 @@ def evaluate_makeup(
     if worst is not None:
         sheet = worst_sheet(data, report, model=model, split=split)
         Photo.from_array(sheet).save(worst, overwrite=True)
+    if covered:
+        with needs_extra("corpus"):
+            from visagist.makeup.covered import evaluate_covered
+        with _bar(as_json) as progress:
+            report["covered"] = evaluate_covered(
+                data, model=model, parser=parser, split=split, limit=limit, progress=progress
+            )
     print_report(report, as_json=as_json)
 
 

@@ -61,6 +61,13 @@ def makeup(
         bool, typer.Option("--recursive", help="Also the folders inside folders.")
     ] = False,
     threads: Annotated[int, typer.Option(min=1, max=64, help="Threads for the networks.")] = 1,
+    protect: Annotated[
+        bool,
+        typer.Option(
+            "--protect/--no-protect",
+            help="Keep off hair, glasses, hands and what else is in front of a face.",
+        ),
+    ] = True,
     model: Annotated[str, typer.Option(help="Name or folder of the model.")] = "makeup-tiny",
     as_json: Json = False,
 ) -> None:
@@ -90,7 +97,7 @@ def makeup(
         overwrite=overwrite,
     )
     jobs = plan(photos, single=single, output=output, suffix=settings.label, overwrite=overwrite)
-    engine = Makeup.from_pretrained(model, threads=threads)
+    engine = Makeup.from_pretrained(model, threads=threads, protect=protect)
     engine.style_code(settings.weights)  # an unknown style is told before the first photo
     if single:
         outcome = run_one(engine, jobs[0], settings)

@@ -17,6 +17,7 @@ from visagist.errors import NoFaceError
 from visagist.face.align import crop
 from visagist.face.detect import default_detector
 from visagist.face.mesh.inference import MeshPredictor
+from visagist.face.parser.inference import Parser
 from visagist.face.paste import paste_residual
 from visagist.makeup.inference import Makeup
 from visagist.makeup.preview import drawn_face
@@ -65,9 +66,9 @@ def benchmark(
         runs: repetitions of each network; the pipeline gets a tenth.
 
     Returns:
-        ``network_ms``, ``released_ms`` and ``floor_ms`` (an identity network: the cost of a call)
-        for one thread, ``speedup``, ``pipeline_ms`` for a 1024x1024 photo, the machine, and
-        ``table`` with every row.
+        ``network_ms``, ``released_ms``, ``floor_ms`` (an identity network: the cost of a call)
+        and ``parser_ms`` for one thread, ``speedup``, ``pipeline_ms`` for a 1024x1024 photo, the
+        machine, and ``table`` with every row.
 
     Raises:
         NoFaceError: the photo shows no face.
@@ -80,18 +81,22 @@ def benchmark(
         ReleasedTinyBeauty().eval(), [torch.from_numpy(image)], ["image"], ["residual"]
     )
     floor = to_onnx(torch.nn.ReLU(), [torch.from_numpy(image)], ["image"], ["residual"])
+    parser = open_model("face-parser")
+    side = int(parser.config["input_size"])
+    portrait = np.random.default_rng(1).uniform(-1, 1, (1, 3, side, side)).astype(np.float32)
     table: dict[str, Any] = {}
     for threads in (1, 2):
         sessions: Mapping[str, Callable[[], object]] = {
             "network": _call(files.onnx, threads, image, code),
             "released layer table": _call(released, threads, image),
             "floor (one pointwise layer)": _call(floor, threads, image),
+            "parser": _call(parser.onnx, threads, portrait),
         }
         for name, timing in in_turns(sessions, runs=runs).items():
             table[f"{name}, {threads} thread{'s' * (threads > 1)}"] = timing
     picture = drawn_face()[0] if photo is None else photo
-    for label, side in (("1024x1024", (1024, 1024)), ("12 MP", (4000, 3000))):
-        table |= _pipeline(files, _fit(picture, side), label, max(5, runs // 10))
+    for label, box in (("1024x1024", (1024, 1024)), ("12 MP", (4000, 3000))):
+        table |= _pipeline(files, fit(picture, box), label, max(5, runs // 10))
     network = table["network, 1 thread"]["median_ms"]
     old = table["released layer table, 1 thread"]["median_ms"]
     return {
@@ -99,6 +104,7 @@ def benchmark(
         "released_ms": old,
         "floor_ms": table["floor (one pointwise layer), 1 thread"]["median_ms"],
         "speedup": round(old / network, 1),
+        "parser_ms": table["parser, 1 thread"]["median_ms"],
         "pipeline_ms": table["1024x1024: all steps"]["median_ms"],
         "machine": machine(),
         "table": table,
@@ -116,7 +122,13 @@ def _pipeline(
 ) -> dict[str, Timing]:
     """Every step from the bytes of a JPEG to the bytes of a JPEG, one thread."""
     encoded = Photo.from_array(picture).to_bytes("JPEG")
-    makeup, mesher, detector = Makeup(files), MeshPredictor.from_pretrained(), default_detector()
+    parser = Parser.from_pretrained()
+    makeup, mesher, detector = (
+        Makeup(files, parser=parser),
+        MeshPredictor.from_pretrained(),
+        default_detector(),
+    )
+    bare = Makeup(files)
     photo = Photo.open(encoded)
     found = detector.detect(photo.pixels)
     if not found:
@@ -137,17 +149,21 @@ def _pipeline(
         "mesh": lambda: mesher.predict(photo.pixels, detection),
         "align": lambda: crop(photo.pixels, alignment),
         "network": lambda: makeup.residual(view, code),
+        "parser": lambda: parser.uncovered(photo.pixels, alignment),
         "gain map": lambda: gain_map(in_crop, makeup.size, strengths),
         "paste": lambda: paste_residual(photo.pixels, change * gain[..., None], alignment),
         "encode": lambda: result.photo.to_bytes("JPEG"),
         "all steps": lambda: makeup.apply(
             Photo.open(encoded), style=style, faces="largest"
         ).photo.to_bytes("JPEG"),
+        "all steps without the parser": lambda: bare.apply(
+            Photo.open(encoded), style=style, faces="largest"
+        ).photo.to_bytes("JPEG"),
     }
     return {f"{label}: {name}": timing for name, timing in in_turns(steps, runs=runs).items()}
 
 
-def _fit(picture: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+def fit(picture: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
     """Scale a picture into ``size`` (width, height); what is left over repeats its edge."""
     image = Image.fromarray(picture)
     scale = min(size[0] / image.width, size[1] / image.height)

@@ -17,6 +17,7 @@ from visagist.corpus.labelled import LabelledFace, read_faces, sample_faces
 from visagist.errors import DataError, PhotoError
 from visagist.face.align import Alignment, align, crop
 from visagist.face.identity import Judge, load_judge
+from visagist.face.parser.inference import default_parser
 from visagist.face.regions import region_masks
 from visagist.makeup import metrics
 from visagist.makeup.inference import Makeup
@@ -60,9 +61,10 @@ def evaluate(
 
     Returns:
         Means over faces and styles (``psnr``, ``psnr_bare``, ``gain`` and so on, the fields of
-        the network alone), ``pipeline`` (after the mesh's gain map, as users get it),
-        ``per_style``, ``per_skin_tone``, ``per_folder``, ``worst`` (names of the 20 worst), and
-        ``skipped`` pictures with the reason.
+        the network alone), ``pipeline`` (after the mesh's gain map), ``protected`` (after that
+        and the parser, as users get it; the retoucher itself paints over hair and hands, so
+        keeping off them costs here), ``per_style``, ``per_skin_tone``, ``per_folder``, ``worst``
+        (names of the 20 worst), and ``skipped`` pictures with the reason.
 
     Raises:
         DataError: no labelled face is there, or none of their pictures can be read.
@@ -86,8 +88,13 @@ def evaluate(
     if not rows:
         raise DataError(f"{data}: no picture of a face could be read: {skipped}")
     report: dict[str, Any] = _mean(r for *_, r in rows)
-    pipeline = {
-        k.removeprefix("pipeline_"): report.pop(k) for k in list(report) if k[:9] == "pipeline_"
+    stages = {
+        stage: {
+            k.removeprefix(f"{stage}_"): report.pop(k)
+            for k in list(report)
+            if k.startswith(f"{stage}_")
+        }
+        for stage in ("pipeline", "protected")
     }
     return {
         "model": files.manifest.name,
@@ -98,7 +105,7 @@ def evaluate(
         "params": files.config.get("params"),
         "gflops": files.config.get("gflops"),
         **report,
-        "pipeline": pipeline,
+        **stages,
         "per_style": _grouped(rows, lambda row: row[1]),
         "per_skin_tone": _grouped(rows, lambda row: _tone(row[2])),
         "per_folder": _grouped(rows, lambda row: row[0].split("/")[0]),
@@ -167,6 +174,7 @@ def _face_rows(
     moved = crop(photo.pixels, _shifted(alignment))
     regions = region_masks(mesh, network.size)
     gain = gain_map(mesh, network.size, dict.fromkeys(PARTS, 1.0))
+    clear = default_parser().uncovered(photo.pixels, alignment)
     tone = metrics.skin_tone(view, regions.skin)
     before = embed(view, mesh) if embed else None
     rows = []
@@ -183,8 +191,9 @@ def _face_rows(
         row["shift_sensitivity"] = metrics.shift_sensitivity(
             network.residual(moved, code), predicted
         )
-        piped = _compare(view, truth, predicted * gain[..., None], allowed)
-        row |= {f"pipeline_{k}": piped[k] for k in ("psnr", "gain", "gain_in_mask", "leakage")}
+        for stage, factor in (("pipeline", gain), ("protected", gain * clear)):
+            piped = _compare(view, truth, predicted * factor[..., None], allowed)
+            row |= {f"{stage}_{k}": piped[k] for k in ("psnr", "gain", "gain_in_mask", "leakage")}
         if embed and before is not None:
             after = embed(_add(view, predicted), mesh)
             ideal = embed(_add(view, truth), mesh)

@@ -82,7 +82,7 @@ class Makeup:
         name_or_dir: str | os.PathLike[str] = "makeup-tiny",
         *,
         threads: int = 1,
-        protect: bool = False,
+        protect: bool = True,
     ) -> Makeup:
         """Open a bundled model by name, or any model folder.
 
