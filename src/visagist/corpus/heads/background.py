@@ -65,7 +65,7 @@ def _gradient(random: np.random.Generator) -> Floats:
     angle = random.uniform(0, 2 * np.pi)
     t = np.cos(angle) * (x - 0.5) + np.sin(angle) * (y - 0.5) + 0.5
     t = np.clip(t, 0, 1)[..., None] ** random.uniform(0.6, 1.6)
-    first, second = _colour(random, 0.01, 0.9, 0.35), _colour(random, 0.01, 0.9, 0.35)
+    first, second = _colour(random, 0.01, 0.9, 0.22), _colour(random, 0.01, 0.9, 0.22)
     return np.asarray(first * (1 - t) + second * t, np.float32)
 
 
@@ -74,7 +74,7 @@ def _noise(random: np.random.Generator) -> Floats:
     image = np.zeros((_WORK, _WORK, 3), np.float32)
     for sigma in (24.0, 10.0, 4.0):
         layer = random.normal(0, 1, (_WORK, _WORK, 3)).astype(np.float32)
-        layer = layer.mean(2, keepdims=True) * 1.2 + 0.4 * layer
+        layer = layer.mean(2, keepdims=True) * 1.5 + 0.25 * layer
         layer = blur(layer, sigma)
         image += layer / max(float(layer.std()), 1e-6) * (sigma / 24) ** 0.7
     base = _colour(random, 0.03, 0.5, 0.2)
@@ -94,7 +94,7 @@ def _room(random: np.random.Generator) -> Floats:
         box = [(left, top), (left + width, top), (left + width, top + height), (left, top + height)]
         turn = random.normal(0, 0.03)
         corners = np.array([(px + turn * py, py - turn * px) for px, py in box])
-        colour = _colour(random, 0.01, bright, 0.3)
+        colour = _colour(random, 0.01, bright, 0.2)
         cv2.fillConvexPoly(image, corners.round().astype(np.int32), colour.tolist())
     if random.random() < 0.4:  # rows of books or bottles
         top = int(random.uniform(0, 0.8) * _WORK)

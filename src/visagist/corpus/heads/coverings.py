@@ -91,7 +91,7 @@ def mask(head: HeadGeometry, random: Random) -> list[Draw]:
         "roughness": 0.9,
         "f0": 0.02,
         "second": cloth_colour(random),
-        "pattern": float(random.choice((0, 0, 0, 3))),
+        "pattern": 0.0,
     }
     low = bool(random.random() < 0.15)
     top = -0.55 if low else -0.2 - float(random.uniform(0, 0.08))

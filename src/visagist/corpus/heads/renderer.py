@@ -21,6 +21,11 @@ _KEY_SIDE, _SKY_SIDE = 512, 192  # texels of the shadow maps
 _KEY_RADIUS, _SKY_RADIUS = 1.95, 2.1  # decimetres around the middle of the head that they cover
 _MIDDLE = np.array([0.0, -0.3, -0.6], np.float32)
 _NO_HAT = (99.0, 0.0)
+_CROWN = np.array([[0.0, 1.15, -1.0]], np.float32)
+# A material and the parts of its shader that are switched on.
+Variant = tuple[str, ...]
+_SOLID, _SOFT, _LABEL = ("hair", "SOLID"), ("hair",), ("hair", "LABEL")
+_PARTS = {"freckles": "FRECKLES", "stubble": "STUBBLE", "pattern": "PATTERN"}
 _SKY_FROM = np.array([0.0, 0.78, 0.62], np.float32)
 
 
@@ -40,15 +45,8 @@ class Renderer:
         self.size, self.samples = size, samples
         self.ctx = ctx = open_context()
         ctx.depth_func = "<="
-        vertex = shader("surface.vert")
-        common = shader("common.glsl")
-        self._programs = {
-            name: ctx.program(vertex, common + shader(f"{name}.frag"))
-            for name in ("skin", "eye", "hair", "plain")
-        }
-        solid = f"{common}\n#define SOLID\n{shader('hair.frag')}"
-        self._programs["hair solid"] = ctx.program(vertex, solid)
-        self._shadow = ctx.program(vertex, shader("shadow.frag"))
+        self._programs: dict[Variant, moderngl.Program] = {}
+        self._shadow = ctx.program(shader("surface.vert"), shader("shadow.frag"))
         full = size * samples
         self._colour = ctx.texture((full, full), 4, dtype="f2")
         self._labels = ctx.texture((full, full), 1, dtype="u1")
@@ -93,7 +91,7 @@ class Renderer:
         sky = _shadow_matrix(_SKY_FROM, _SKY_RADIUS)
         self._cast(_KEY_SIDE, key, ordered, view)
         self._cast(_SKY_SIDE, sky, ordered, view)
-        self._begin(view, key, sky)
+        self._begin(view, key, sky, {v for one in ordered for v in _variants(one)})
         self._surfaces(ordered)
         return self._resolve()
 
@@ -152,7 +150,7 @@ class Renderer:
                     set_uniform(program, "strands", 0)
                 slot.array(program).render(vertices=one.triangles.size)
 
-    def _begin(self, view: View, key: Floats, sky: Floats) -> None:
+    def _begin(self, view: View, key: Floats, sky: Floats, variants: set[Variant]) -> None:
         """Clear the picture and tell every material about the view."""
         self._labels.write(self._blank)
         self._target.use()
@@ -163,7 +161,7 @@ class Renderer:
         self._maps[_KEY_SIDE][0].use(0)
         self._maps[_SKY_SIDE][0].use(1)
         x, y = view.camera.shift
-        for program in (*self._programs.values(), self._shadow):
+        for program in (*map(self._program, variants), self._shadow):
             _place(program, view.pose)
             set_uniform(program, "clip", columns(clip))
             set_uniform(program, "camera", (-x, -y, view.camera.distance))
@@ -178,6 +176,7 @@ class Renderer:
             set_uniform(program, "key_blur", light.softness / (2 * _KEY_RADIUS))
             set_uniform(program, "sky_blur", 0.09)
             set_uniform(program, "hat", view.hat or _NO_HAT)
+            set_uniform(program, "crown", tuple(view.pose.place(_CROWN)[0].tolist()))
 
     def _surfaces(self, draws: Sequence[Draw]) -> None:
         """Opaque and cut-out surfaces with depth, then soft edges and blended ones over them."""
@@ -198,7 +197,7 @@ class Renderer:
         self._target.depth_mask = False
         ctx.depth_func = "=="
         for number, one in cutout:
-            self._one(number, one, "hair solid")
+            self._one(number, one, _SOLID)
         ctx.depth_func = "<="
         ctx.enable_only(moderngl.DEPTH_TEST | moderngl.BLEND)
         apart: Any = (
@@ -208,14 +207,14 @@ class Renderer:
         ctx.blend_func = apart  # colour and cover; the hints know one pair only
         self._mask(colour=True, label=False)
         for number, one in cutout:
-            self._one(number, one, cutoff=0.04, ceiling=0.5)
+            self._one(number, one, _SOFT, cutoff=0.04, ceiling=0.5)
         for number, one in blended:
             self._one(number, one, cutoff=0.03, ceiling=2.0)
         ctx.enable_only(moderngl.DEPTH_TEST)
         self._mask(colour=False, label=True)
         for number, one in blended:
             if one.labelled:
-                self._one(number, one, labels_only=1, cutoff=0.3, ceiling=2.0)
+                self._one(number, one, _variants(one)[-1], cutoff=0.3)
         self._target.depth_mask = True
 
     def _depths(self, number: int, one: Draw) -> None:
@@ -226,12 +225,21 @@ class Renderer:
         set_uniform(program, "cutout", 1)
         self._slots[number].array(program).render(vertices=one.triangles.size)
 
-    def _one(self, number: int, one: Draw, material: str = "", **extra: float) -> None:
-        program = self._programs[material or one.material]
+    def _program(self, variant: Variant) -> moderngl.Program:
+        """A material's shader with some of its parts; compiled when it is first needed."""
+        if variant not in self._programs:
+            material, *parts = variant
+            lines = [shader("common.glsl"), *(f"#define {part}" for part in parts)]
+            text = "\n".join([*lines, shader(f"{material}.frag")])
+            self._programs[variant] = self.ctx.program(shader("surface.vert"), text)
+        return self._programs[variant]
+
+    def _one(self, number: int, one: Draw, variant: Variant | None = None, **extra: float) -> None:
+        program = self._program(variant or _variants(one)[0])
         for unit, (name, texture) in enumerate(one.textures.items(), 2):
             self.texture(texture).use(unit)
             set_uniform(program, name, unit)
-        values = {"labels_only": 0, **one.values, **extra}
+        values = {**one.values, **extra}
         for name, value in values.items():
             set_uniform(program, name, value)
         if one.material in ("skin", "eye") or one.values.get("both_sides", 1) == 0:
@@ -284,6 +292,15 @@ class Renderer:
             truth[..., 0].astype(np.uint8),
             np.ascontiguousarray(truth[..., 1]),
         )
+
+
+def _variants(one: Draw) -> list[Variant]:
+    """The shaders that a draw needs: for its colour, and last the one for its label."""
+    if one.material == "hair":
+        return [_SOLID, _SOFT] if one.alpha == "cutout" else [_SOFT, _LABEL]
+    # Mesa's rasteriser runs both sides of every branch, so what is not needed is left out.
+    parts = [name for value, name in _PARTS.items() if one.values.get(value, 0)]
+    return [(one.material, *parts)]
 
 
 def _turn(numbered: tuple[int, Draw]) -> int:

@@ -236,7 +236,7 @@ def _hair_colour(random: _Random, dark: bool, age: float) -> tuple[str, HairLook
     shares = np.array([row[3] if dark else row[2] for row in _HAIR])
     name, colour, _, _ = _HAIR[int(random.choice(len(_HAIR), p=shares / shares.sum()))]
     base = np.array(colour) * np.exp(random.normal(0, 0.15)) * np.exp(random.normal(0, 0.05, 3))
-    grey = float(np.clip(random.normal(2.2 * (age - 0.35), 0.35), 0, 1))
+    grey = float(np.clip(random.normal(2.2 * (age - 0.45), 0.3), 0, 1))
     if grey > 0.25:
         name = f"greying {name}"
         base = base * (1 - grey) + np.array(_GREY) * grey

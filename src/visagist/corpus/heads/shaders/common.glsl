@@ -20,8 +20,8 @@ in float v_open;
 layout(location = 0) out vec4 out_colour;
 layout(location = 1) out uint out_label;
 
-const vec2 DISK[5] = vec2[](
-    vec2(-0.90, 0.10), vec2(-0.25, -0.62), vec2(0.55, -0.38), vec2(0.28, 0.72), vec2(0.05, 0.04));
+const vec2 DISK[4] = vec2[](
+    vec2(-0.85, 0.20), vec2(-0.10, -0.55), vec2(0.62, -0.10), vec2(0.20, 0.80));
 
 float hash(vec2 p) {
     return fract(52.9829189 * fract(dot(p, vec2(0.06711056, 0.00583715))));
@@ -58,12 +58,17 @@ float lit(sampler2D map, mat4 to_clip, float radius, float bias, int taps) {
 
 float key_light(vec3 n) {
     float slope = 1.0 - clamp(dot(n, key_direction), 0.0, 1.0);
-    return lit(key_map, key_clip, key_blur, 0.0035 + (0.010 + 0.5 * key_blur) * slope, 5);
+    return lit(key_map, key_clip, key_blur, 0.0035 + (0.010 + 0.5 * key_blur) * slope, 4);
+}
+
+// One tap, for what is too thin to show the difference.
+float key_light_quick() {
+    return lit(key_map, key_clip, 0.5 * key_blur, 0.0085 + 0.25 * key_blur, 1);
 }
 
 // How much of the sky and the room reaches a point past hair, brow ridge, nose and chin.
 float sky_light() {
-    return mix(0.42, 1.0, lit(sky_map, sky_clip, sky_blur, 0.02, 3));
+    return mix(0.42, 1.0, lit(sky_map, sky_clip, sky_blur, 0.02, 2));
 }
 
 vec3 ambient(vec3 n) {

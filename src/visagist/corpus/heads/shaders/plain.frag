@@ -19,9 +19,11 @@ void main() {
     if (!gl_FrontFacing) { if (both_sides == 0) discard; n = -n; }
     vec3 p = v_model * pattern_scale;
     float weave = 0.0;
+#ifdef PATTERN
     if (pattern > 2.5) weave = smoothstep(-0.1, 0.3, noise(p * 1.5));
     else if (pattern > 1.5) weave = step(0.0, sin(p.x * 6.0) * sin(p.y * 6.0));
     else if (pattern > 0.5) weave = step(0.0, sin(p.y * 6.0));
+#endif
     vec3 base = mix(colour, second, weave) * (1.0 + 0.10 * noise(v_model * 60.0));
     base = mix(base, colour * texture(albedo, v_uv).rgb, textured);
     float arrives = key_light(n);

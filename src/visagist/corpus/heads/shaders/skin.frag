@@ -17,23 +17,27 @@ void main() {
     float fine = texture(detail, v_uv).r * 2.0;
     vec3 base = mix(mean, texture(albedo, v_uv).rgb, mix(scalp, 1.0, 1.0 - mark.b));
     vec3 ratio = pow(max(base, vec3(1e-3)) / mean, vec3(contrast));
-    vec3 p = v_model * 1.0;
+    vec3 p = v_model;
     float pores = noise(p * 120.0 + seed);
     float blotch = noise(p * 9.0 + seed);
     vec3 colour = gain * mean * ratio;
     colour *= mix(1.0, fine, detail_contrast) * (1.0 + 0.035 * pores);
     colour *= 1.0 + redness * blotch * vec3(0.035, -0.02, -0.03);
-    if (freckles > 0.0) {
+#ifdef FRECKLES
+    {
         float spot = noise(p * 38.0 + 2.0 * seed) * 0.7 + noise(p * 75.0 + seed) * 0.5;
         float front = smoothstep(-0.1, 0.25, p.z);
         colour *= mix(vec3(1.0), vec3(0.72, 0.55, 0.42),
                       freckles * front * smoothstep(0.42, 0.62, spot) * (1.0 - mark.r));
     }
+#endif
     colour = mix(colour, colour * lips, mark.r);
-    if (stubble > 0.0) {
+#ifdef STUBBLE
+    {
         float hairs = 0.65 + 0.5 * noise(vec3(v_uv * 1400.0, seed));
         colour = mix(colour, stubble_colour, clamp(stubble * mark.g * hairs, 0.0, 0.85) * (1.0 - mark.r));
     }
+#endif
 
     // Pores tilt the normal by the slope of the fine structure over the picture.
     float height = fine + 0.05 * pores;
@@ -64,8 +68,7 @@ void main() {
     float grazing = 1.0 - clamp(dot(smooth_n, view), 0.0, 1.0);
     vec3 reflect_n = normalize(mix(n, smooth_n, max(0.25, grazing)));
     vec3 highlight = key_colour * arrives * specular(reflect_n, view, key_direction, rough, 0.028)
-        + fill_colour * specular(reflect_n, view, fill_direction, rough, 0.028)
-        + rim_colour * specular(smooth_n, view, rim_direction, max(rough, 0.4), 0.028) * 0.5;
+        + fill_colour * specular(reflect_n, view, fill_direction, rough, 0.028);
     float edge = 0.028 + 0.35 * pow(grazing, 5.0);
     vec3 mirrored = ambient(reflect(-view, reflect_n)) * edge * around;
     vec3 result = colour * diffuse + gloss * open * (highlight + 0.8 * mirrored);
