@@ -132,3 +132,11 @@ def test_a_model_that_is_missing_or_of_other_classes_is_told(folder, tmp_path):
         write_manifest(other, name="other", version="1", licence="x", created_by="a test")
         with pytest.raises(ModelDamagedError, match=r"config\.json"):
             Parser.from_pretrained(other)
+
+
+def test_a_large_photo_is_seen_like_a_small_one(parser):
+    pixels, face = upright_face()
+    large = pixels.repeat(9, 0).repeat(9, 1)
+    small = parser.uncovered(pixels, align(face.mesh))
+    big = parser.uncovered(large, align(face.mesh * 9))
+    assert np.abs(small - big).mean() < 0.02
