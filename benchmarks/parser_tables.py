@@ -63,7 +63,18 @@ def makeup() -> str:
     rows.append(["makeup kept where nothing was drawn", "100 %", _share(r["kept_bare"])])
     told = (
         f"{r['faces']} test photos, means over styles in levels of 0..255 where the mesh would "
-        "paint; `visagist evaluate makeup --data DIR --covered --json`, field `covered`."
+        "paint; `visagist evaluate makeup --data DIR --limit 120 --covered --json`, field "
+        "`covered`."
+    )
+    m = load("parser", "0.2.0")["makeup"]
+    before, after = m["pipeline"], m["protected"]
+    rows += [
+        ["gain over the bare picture", f"{before['gain']:+.2f} dB", f"{after['gain']:+.2f} dB"],
+        ["leakage", _share(before["leakage"]), _share(after["leakage"])],
+    ]
+    told += (
+        " Gain and leakage are those of the same command's `pipeline` and `protected`, on the "
+        "photos as they are; the retoucher, which is the truth there, paints over hair and hands."
     )
     return table(["", "mesh alone", "with the parser"], rows) + "\n\n" + told
 
