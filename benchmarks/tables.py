@@ -138,13 +138,19 @@ def makeup_styles() -> str:
 
 def speed() -> str:
     """Times of the network and of the pipeline."""
-    r = _load("speed")
+    r = _load("speed", "0.2.0")
     rows = [
         ("network, 256x256", f"{r['network_ms']:.2f} ms", "<= 2.2"),
         ("released layer table, same run", f"{r['released_ms']:.1f} ms", ""),
         ("speed-up", f"{r['speedup']:.1f} x", ">= 20"),
         ("floor: a call with one pointwise layer", f"{r['floor_ms']:.2f} ms", ""),
+        ("parser, 256x256", f"{r['parser_ms']:.2f} ms", "<= 3"),
         ("all steps, 1024x1024 photo with one face", f"{r['pipeline_ms']:.1f} ms", "< 60"),
+        (
+            "the same without the parser",
+            f"{r['table']['1024x1024: all steps without the parser']['median_ms']:.1f} ms",
+            "",
+        ),
         (
             "all steps, 12-megapixel photo",
             f"{r['table']['12 MP: all steps']['median_ms']:.0f} ms",
@@ -162,7 +168,7 @@ def speed() -> str:
 
 def steps() -> str:
     """Every row of the speed table."""
-    r = _load("speed")
+    r = _load("speed", "0.2.0")
     rows = [
         (name, f"{t['median_ms']:.2f}", f"{t['p95_ms']:.2f}", f"{t['min_ms']:.2f}")
         for name, t in r["table"].items()
