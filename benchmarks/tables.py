@@ -16,6 +16,7 @@ from pathlib import Path
 
 import blend_tables
 import corpus_tables
+import head_tables
 import parser_tables
 from table import load as _load
 from table import table as _table
@@ -30,6 +31,7 @@ FILES = (
     "docs/face-parser.md",
     "docs/feeding.md",
     "docs/scale.md",
+    "docs/synthetic-heads.md",
     "src/visagist/models/makeup-tiny/card.md",
     "src/visagist/models/face-mesh/card.md",
     "src/visagist/models/face-parser/card.md",
@@ -275,6 +277,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "mesh-numbers": mesh_numbers,
     **blend_tables.TABLES,
     **corpus_tables.TABLES,
+    **head_tables.TABLES,
     **parser_tables.TABLES,
 }
 
