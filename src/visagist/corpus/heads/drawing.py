@@ -47,6 +47,8 @@ class Draw:
         alpha: opaque; cutout, decided by the texture; blend, drawn last without depth.
         labelled: it owns the pixels that it covers.
         shadow: it casts one.
+        soft: how many triangles, from the first, have edges that are neither there nor not; of a
+            cut-out surface. All of them where it is ``None``.
     """
 
     material: Material
@@ -61,6 +63,7 @@ class Draw:
     alpha: Literal["opaque", "cutout", "blend"] = "opaque"
     labelled: bool = True
     shadow: bool = True
+    soft: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

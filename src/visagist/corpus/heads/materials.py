@@ -6,7 +6,7 @@ keeps its structure, and the average skin becomes the colour that was asked for.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,14 @@ from numpy.typing import NDArray
 
 from visagist.corpus.heads.drawing import Draw, Material, Texture
 from visagist.corpus.heads.geometry import HeadGeometry, HeadSpec, Surface
-from visagist.corpus.heads.textures import albedo, detail_texture, marks, skin_mean, strands
+from visagist.corpus.heads.textures import (
+    albedo,
+    detail_texture,
+    marks,
+    skin_mean,
+    soft_first,
+    strands,
+)
 from visagist.errors import DataError
 
 Floats = NDArray[np.float32]
@@ -237,10 +244,9 @@ def _mouth(surface: Surface) -> Draw:
 
 
 def _hair(surface: Surface, look: HairLook) -> Draw:
-    texture = _strands_texture(surface)
-    return _draw(
+    draw = _draw(
         surface,
-        material="hair",
+        "hair",
         values={
             "colour": look.colour,
             "tip": look.tip,
@@ -249,9 +255,13 @@ def _hair(surface: Surface, look: HairLook) -> Draw:
             "label_bias": 1.0,
             "depth_zero": 0.95,
         },
-        textures={"strands": texture},
+        textures={"strands": _strands_texture(surface)},
         alpha="cutout",
     )
+    if surface.texture is None or draw.uv is None:
+        return draw
+    triangles, soft = soft_first(surface.texture, draw.uv, draw.triangles)
+    return replace(draw, triangles=triangles, soft=soft)
 
 
 def _strip(surface: Surface, look: HairLook) -> Draw:

@@ -17,7 +17,7 @@ from visagist.face.parts import Part
 
 Floats = NDArray[np.float32]
 NEAR, FAR = 1.0, 80.0
-_KEY_SIDE, _SKY_SIDE = 512, 192  # texels of the shadow maps
+_KEY_SIDE, _SKY_SIDE = 448, 160  # texels of the shadow maps
 _KEY_RADIUS, _SKY_RADIUS = 1.95, 2.1  # decimetres around the middle of the head that they cover
 _MIDDLE = np.array([0.0, -0.3, -0.6], np.float32)
 _NO_HAT = (99.0, 0.0)
@@ -58,9 +58,10 @@ class Renderer:
         self._pixels = ctx.framebuffer(
             [ctx.texture((size, size), 4, dtype="f4"), ctx.texture((size, size), 2, dtype="f4")]
         )
-        resolve = ctx.program(shader("resolve.vert"), shader("resolve.frag"))
+        text = f"#version 330 core\n#define SAMPLES {samples}\n{shader('resolve.frag')}"
+        resolve = ctx.program(shader("resolve.vert"), text)
         for name, value in {
-            "colours": 0, "labels": 1, "depths": 2, "samples": samples, "range": (NEAR, FAR),
+            "colours": 0, "labels": 1, "depths": 2, "range": (NEAR, FAR),
         }.items():  # fmt: skip
             set_uniform(resolve, name, value)
         self._average = ctx.vertex_array(resolve, [])
@@ -247,6 +248,10 @@ class Renderer:
         else:
             self.ctx.disable(moderngl.CULL_FACE)
         array = self._slots[number].array(program)
+        if variant == _SOFT and one.soft is not None:
+            set_uniform(program, "label", int(one.labels[0]))
+            array.render(vertices=3 * one.soft)
+            return
         for label in np.unique(one.labels).tolist():
             first = int(np.searchsorted(one.labels, label))
             count = int(np.searchsorted(one.labels, label, "right")) - first

@@ -48,6 +48,8 @@ _WORN: tuple[tuple[Kind, float], ...] = (
     ("hand", 0.06), ("scarf", 0.025), ("microphone", 0.025), ("box", 0.025),
 )  # fmt: skip
 _HATS = ("beanie", "cap")
+# Cards of these meshes show their edges in any light colour.
+_DARK_ONLY = ("afro01",)
 # Worn together they would be in each other's way.
 _FACE_COVERS = ("mask", "microphone", "hand", "box", "scarf")
 
@@ -144,7 +146,10 @@ def draw_person(seed: int, number: int, assets: HeadAssets, other: int = 0) -> P
     age = spec.shape.age
     stubble = float(random.uniform(0.0, 0.75)) if man and random.random() < 0.65 else 0.0
     light_skin = tone > 25
-    name, hair = _hair_colour(random, dark or spec.shape.races[1] > 0.5, age)
+    curly = spec.hair in _DARK_ONLY
+    name, hair = _hair_colour(
+        random, dark or spec.shape.races[1] > 0.5, age, shades=2 if curly else len(_HAIR)
+    )
     skin = SkinLook(
         colour,
         contrast=float(random.uniform(0.8, 1.05)),
@@ -232,12 +237,13 @@ def _cube(t: float) -> float:
     return t**3 if t > 6 / 29 else 3 * (6 / 29) ** 2 * (t - 4 / 29)
 
 
-def _hair_colour(random: _Random, dark: bool, age: float) -> tuple[str, HairLook]:
-    shares = np.array([row[3] if dark else row[2] for row in _HAIR])
-    name, colour, _, _ = _HAIR[int(random.choice(len(_HAIR), p=shares / shares.sum()))]
+def _hair_colour(random: _Random, dark: bool, age: float, shades: int) -> tuple[str, HairLook]:
+    """A natural colour of the first so many; grey comes with age, if all are allowed."""
+    shares = np.array([row[3] if dark else row[2] for row in _HAIR[:shades]])
+    name, colour, _, _ = _HAIR[int(random.choice(shades, p=shares / shares.sum()))]
     base = np.array(colour) * np.exp(random.normal(0, 0.15)) * np.exp(random.normal(0, 0.05, 3))
     grey = float(np.clip(random.normal(2.2 * (age - 0.45), 0.3), 0, 1))
-    if grey > 0.25:
+    if grey > 0.25 and shades == len(_HAIR):
         name = f"greying {name}"
         base = base * (1 - grey) + np.array(_GREY) * grey
     tip = np.clip(base * random.uniform(1.3, 2.2), 0, 0.75)

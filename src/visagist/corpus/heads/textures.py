@@ -6,6 +6,7 @@ import importlib.util
 from functools import cache, partial
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
@@ -18,6 +19,7 @@ Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 
 _SKIN_SIDE = 512
+_MARGIN = 2  # texels
 # The cheeks, nose and forehead in texture coordinates of the base mesh: left, top, right, bottom
 # from the upper left. A person's skin colour is the mean over it.
 _FACE = (0.87, 0.42, 0.94, 0.61)
@@ -129,3 +131,31 @@ def strands(path: Path) -> Bytes:
     value = np.where(alpha > 0.3, value, np.where(weight > 0.01, bled, 0.45))
     both = np.stack([np.clip(value, 0, 1), alpha], axis=-1)
     return np.round(255 * both).astype(np.uint8)
+
+
+@cache
+def _half_clear(path: Path) -> NDArray[np.int32]:
+    """(H + 1, W + 1) how many texels above and left of each are neither clear nor opaque."""
+    alpha = _read(path, "RGBA")[..., 3]
+    return np.asarray(cv2.integral(((alpha > 6) & (alpha < 250)).astype(np.uint8)))
+
+
+def soft_first(
+    path: Path, uv: Floats, triangles: NDArray[np.int32]
+) -> tuple[NDArray[np.int32], int]:
+    """Triangles with those first that may show a soft edge, and how many these are.
+
+    A triangle's texels are taken to be the rectangle around it and a margin for smaller copies of
+    the picture.
+    """
+    count = _half_clear(path)
+    height, width = count.shape[0] - 1, count.shape[1] - 1
+    corners = uv[triangles]
+    low, high = corners.min(1), corners.max(1)
+    left = np.clip(np.floor(low[:, 0] * width).astype(int) - _MARGIN, 0, width)
+    right = np.clip(np.ceil(high[:, 0] * width).astype(int) + _MARGIN, 0, width)
+    top = np.clip(np.floor((1 - high[:, 1]) * height).astype(int) - _MARGIN, 0, height)
+    bottom = np.clip(np.ceil((1 - low[:, 1]) * height).astype(int) + _MARGIN, 0, height)
+    found = count[bottom, right] - count[top, right] - count[bottom, left] + count[top, left]
+    order = np.argsort(found == 0, kind="stable")
+    return np.ascontiguousarray(triangles[order]), int((found > 0).sum())
