@@ -125,7 +125,7 @@ class Unreadable(DigestTask):
 def test_ctrl_c_stops_the_workers(tmp_path):
     script = tmp_path / "long_run.py"
     script.write_text(
-        "import sys, time\n"
+        "import signal, sys, time\n"
         "from pathlib import Path\n"
         "from visagist.corpus.engines import run\n"
         "from visagist.corpus.task import Item\n"
@@ -134,6 +134,8 @@ def test_ctrl_c_stops_the_workers(tmp_path):
         "    (folder / f'begun-{number}').touch()\n"
         "    time.sleep(600)\n"
         "if __name__ == '__main__':\n"
+        # what runs in the background of a script is started with Ctrl-C ignored
+        "    signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "    folder = Path(sys.argv[1])\n"
         "    chunks = {0: [Item('0', 0)], 1: [Item('1', 1)]}\n"
         "    task = DigestTask(2, folder)\n"
