@@ -1,6 +1,6 @@
 """Measure how fast heads are drawn, with labels, depth and everything else of a sample.
 
-    python benchmarks/heads.py --assets DIR [--json OUT] [--heads 48] [--windows 3]
+    python benchmarks/heads.py --assets DIR [--json OUT] [--heads 24] [--windows 8]
 
 Each worker is a process that draws on one thread, as a build's workers do; writing shards is left
 out. The rate is that of the best window, because whatever else runs on the machine only slows it
@@ -34,8 +34,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--assets", type=Path, required=True)
     parser.add_argument("--json", type=Path, help="where to write the result")
-    parser.add_argument("--heads", type=int, default=48, help="drawn in a window by each worker")
-    parser.add_argument("--windows", type=int, default=3)
+    parser.add_argument("--heads", type=int, default=24, help="drawn in a window by each worker")
+    parser.add_argument("--windows", type=int, default=8)
     options = parser.parse_args()
     os.environ["LP_NUM_THREADS"] = "1"
     before = os.getloadavg()[0]
