@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 
 from tests.makeup.made_face import drawn_face, drawn_mesh
-from visagist.corpus.quality import measure, pose
+from visagist.corpus.quality import measure
 from visagist.errors import InputError
 from visagist.face.align import align, crop
 from visagist.face.parts import Part
+from visagist.face.pose import pose
 from visagist.face.topology import canonical_points
 
 

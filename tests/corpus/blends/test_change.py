@@ -9,8 +9,8 @@ from visagist.corpus.blends.change import Change, changed, draw_change
 from visagist.corpus.blends.expression import UNITS, expressed, mouth_open, units
 from visagist.corpus.blends.light import Light, normal_map, point_normals, shading_ratio
 from visagist.corpus.blends.pose import turned
-from visagist.corpus.quality import pose
 from visagist.errors import InputError
+from visagist.face.pose import pose
 from visagist.face.topology import (
     LEFT_BROW,
     LIPS_OUTER,
