@@ -10,7 +10,8 @@ The tree::
     │   └── PhotoWriteError          the result could not be written
     ├── FaceError                    faces in a photo
     │   ├── NoFaceError              no face was found
-    │   └── FaceChoiceError          the face asked for does not exist
+    │   ├── FaceChoiceError          the face asked for does not exist, or none was asked for
+    │   └── PoorPictureError         too small, blurred, dark, turned or covered to be recognised
     ├── StyleError                   makeup styles
     │   ├── UnknownStyleError        no style of this name (names the nearest)
     │   └── StyleFileError           a style file with a wrong field (names it)
@@ -18,6 +19,7 @@ The tree::
     │   ├── ModelMissingError        not there
     │   ├── ModelDamagedError        does not match its manifest
     │   └── ParityError              an export computes something else than the trained network
+    ├── CalibrationError             no threshold can be promised from the data there are
     ├── DivergedError                a training's loss is not finite
     ├── DataError                    training and evaluation data
     ├── ConfigError                  a recipe or config with a wrong field (names it)
@@ -30,6 +32,7 @@ Every class has an ``exit_code`` for the command line; docs/cli.md lists them.
 from __future__ import annotations
 
 __all__ = [
+    "CalibrationError",
     "ConfigError",
     "DataError",
     "DivergedError",
@@ -47,6 +50,7 @@ __all__ = [
     "PhotoFormatError",
     "PhotoTooLargeError",
     "PhotoWriteError",
+    "PoorPictureError",
     "StyleError",
     "StyleFileError",
     "UnknownStyleError",
@@ -114,7 +118,15 @@ class NoFaceError(FaceError):
 
 
 class FaceChoiceError(FaceError):
-    """The face that was asked for does not exist in the photo."""
+    """The face that was asked for does not exist, or there are several and none was asked for."""
+
+
+class PoorPictureError(FaceError):
+    """The face is too poorly visible to be recognised; ``reason`` is a short name for why."""
+
+    def __init__(self, message: str, *, reason: str = "poor") -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class StyleError(VisagistError):
@@ -147,6 +159,12 @@ class ModelDamagedError(ModelError):
 
 class ParityError(ModelError):
     """An exported network does not compute what the trained one does."""
+
+
+class CalibrationError(VisagistError):
+    """The calibration is missing, of another model, or its data cannot show what is asked for."""
+
+    exit_code = 7
 
 
 class DivergedError(VisagistError):

@@ -93,9 +93,7 @@ class Parser:
             pixels: (H, W, 3) uint8 photo.
             face: one of its faces.
         """
-        alignment = self._crop_of(face.alignment())
-        shares = self.probabilities(_view(pixels, alignment))
-        alignment = alignment.resized(shares.shape[1])
+        shares, alignment = self.shares(pixels, face.alignment())
         parts = _pasted(shares, alignment, pixels.shape[:2])
         return Parsing(parts, shares, alignment)
 
@@ -111,12 +109,27 @@ class Parser:
             are unlikely, 0 where they are likely, steep between, so that a doubt does not
             wash makeup out; 1 wherever the network's crop does not reach.
         """
-        ours = self._crop_of(alignment)
-        shares = self.probabilities(_view(pixels, ours))
-        ours = ours.resized(shares.shape[1])
+        shares, ours = self.shares(pixels, alignment)
         covered = shares[HAIR] + shares[OCCLUDER]
         side = alignment.size
         return smoothstep(*_DOUBT, _resampled(covered, ours, alignment.inverse, (side, side)))
+
+    def shares(
+        self, pixels: NDArray[np.uint8], alignment: Alignment
+    ) -> tuple[NDArray[np.float32], Alignment]:
+        """Probabilities of every class around a face, and where they lie.
+
+        Args:
+            pixels: (H, W, 3) uint8 photo.
+            alignment: a canonical crop of it, at any resolution.
+
+        Returns:
+            (8, n, n) float32 as from :meth:`probabilities`, and the alignment from photo pixels to
+            their grid.
+        """
+        ours = alignment.widened(self.field).resized(self.size)
+        shares = self.probabilities(_view(pixels, ours))
+        return shares, ours.resized(shares.shape[1])
 
     def probabilities(self, view: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(8, n, n) float32 that add up to 1, at the network's own output resolution.
@@ -137,9 +150,6 @@ class Parser:
         shares: NDArray[np.float32] = np.exp(logits - logits.max(0))
         shares /= shares.sum(0)
         return shares
-
-    def _crop_of(self, alignment: Alignment) -> Alignment:
-        return alignment.widened(self.field).resized(self.size)
 
 
 @cache
