@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from visagist.makeup.inference import Makeup
     from visagist.makeup.style import Style, load_style
     from visagist.photo import Photo
+    from visagist.recognition.inference import Recognizer
 
     __version__: str
 
@@ -26,6 +27,7 @@ __all__ = [
     "Face",
     "Makeup",
     "Photo",
+    "Recognizer",
     "Style",
     "__version__",
     "errors",
@@ -37,6 +39,7 @@ _HOMES = {
     "Face": "visagist.face.types",
     "Makeup": "visagist.makeup.inference",
     "Photo": "visagist.photo",
+    "Recognizer": "visagist.recognition.inference",
     "Style": "visagist.makeup.style",
     "find_faces": "visagist.face.find",
     "load_style": "visagist.makeup.style",
