@@ -313,10 +313,8 @@ def bootstrap(
         raise InputError("a bootstrap needs at least one subject and one resample")
     rng = np.random.default_rng(seed)
     share = np.full(subjects, 1 / subjects)
-    draws: Iterable[NDArray[np.int64]] = (
-        rng.multinomial(subjects, share) for _ in range(resamples)
-    )
-    values = np.array([statistic(draw.astype(np.float64)) for draw in draws])
+    draws = (rng.multinomial(subjects, share).astype(np.float64) for _ in range(resamples))
+    values = np.array([statistic(draw) for draw in draws])
     values = values[np.isfinite(values)]
     if not len(values):
         raise InputError("no resample of the subjects has a value; there are too few of them")
