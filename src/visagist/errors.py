@@ -20,6 +20,16 @@ The tree::
     │   ├── ModelDamagedError        does not match its manifest
     │   └── ParityError              an export computes something else than the trained network
     ├── CalibrationError             no threshold can be promised from the data there are
+    ├── GalleryError                 galleries of enrolled people
+    │   ├── GalleryMissingError      there is no gallery, or there is one already
+    │   ├── GalleryKeyError          the key is missing, unsafe or of another gallery
+    │   ├── GalleryDamagedError      torn, tampered with, or not a gallery
+    │   ├── GalleryWriteError        it cannot be written; it is as it was before
+    │   ├── GalleryConflictError     another process wrote first, and too often
+    │   ├── ModelMismatchError       vectors of one model in a gallery of another
+    │   ├── DuplicatePersonError     the person is in the gallery already, maybe under another name
+    │   ├── UnknownPersonError       nobody of this name is in the gallery
+    │   └── ExpiredPersonError       the person's retention date has passed
     ├── DivergedError                a training's loss is not finite
     ├── DataError                    training and evaluation data
     ├── ConfigError                  a recipe or config with a wrong field (names it)
@@ -36,12 +46,21 @@ __all__ = [
     "ConfigError",
     "DataError",
     "DivergedError",
+    "DuplicatePersonError",
+    "ExpiredPersonError",
     "FaceChoiceError",
     "FaceError",
+    "GalleryConflictError",
+    "GalleryDamagedError",
+    "GalleryError",
+    "GalleryKeyError",
+    "GalleryMissingError",
+    "GalleryWriteError",
     "InputError",
     "MissingExtraError",
     "ModelDamagedError",
     "ModelError",
+    "ModelMismatchError",
     "ModelMissingError",
     "NoFaceError",
     "ParityError",
@@ -53,6 +72,7 @@ __all__ = [
     "PoorPictureError",
     "StyleError",
     "StyleFileError",
+    "UnknownPersonError",
     "UnknownStyleError",
     "VisagistError",
 ]
@@ -165,6 +185,48 @@ class CalibrationError(VisagistError):
     """The calibration is missing, of another model, or its data cannot show what is asked for."""
 
     exit_code = 7
+
+
+class GalleryError(VisagistError):
+    """A problem with a gallery of enrolled people."""
+
+    exit_code = 8
+
+
+class GalleryMissingError(GalleryError):
+    """There is no gallery where one is needed, or one where a new one should go."""
+
+
+class GalleryKeyError(GalleryError):
+    """The key is missing, readable by others, malformed, or of another gallery."""
+
+
+class GalleryDamagedError(GalleryError):
+    """The gallery is torn, was changed without its key, or is something else."""
+
+
+class GalleryWriteError(GalleryError):
+    """The gallery cannot be written; it is as it was before."""
+
+
+class GalleryConflictError(GalleryError):
+    """Another process has written to the gallery since it was read."""
+
+
+class ModelMismatchError(GalleryError):
+    """A vector of one model meets a gallery of another; their numbers cannot be compared."""
+
+
+class DuplicatePersonError(GalleryError):
+    """The person is enrolled already, under this name or, by their face, under another."""
+
+
+class UnknownPersonError(GalleryError):
+    """Nobody of this name is enrolled; the message gives the nearest name."""
+
+
+class ExpiredPersonError(GalleryError):
+    """The person's retention date has passed; nothing may be added to them."""
 
 
 class DivergedError(VisagistError):

@@ -1,0 +1,1 @@
+"""A gallery of enrolled people: sealed at rest, searched exactly, strangers are unknown."""
