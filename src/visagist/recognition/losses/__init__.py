@@ -1,0 +1,1 @@
+"""Losses of the recogniser: margins on labelled faces, rejection of unlabelled ones."""
