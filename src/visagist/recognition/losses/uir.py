@@ -76,9 +76,8 @@ def uir_loss(
         logits: (n, classes) scaled cosines.
         form: one of ``FORMS``.
         axis: see :func:`uir_terms`.
-        top: only the so many highest classes of each face count, as if there were no others; not
-            for columns that are a part of the classes (see
-            :func:`visagist.recognition.classifier.gathered_top`).
+        top: only the so many highest classes of each face count, as if there were no others;
+            not together with ``axis``.
 
     Raises:
         InputError: an unknown form, or ``top`` is below 2.
