@@ -15,6 +15,7 @@ Every change to a gallery is one :class:`Change`, and a store makes it whole or 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
@@ -104,10 +105,10 @@ class Hit:
 class GalleryStore(Protocol):
     """Keeps sealed records, a head and a log.
 
-    Implementations also have ``create(where, header) -> Self``, which raises
-    :class:`~visagist.errors.GalleryMissingError` when something is there already, and
-    ``open(where) -> Self``. Besides what is named below, every method may raise
-    :class:`~visagist.errors.GalleryDamagedError` (what is stored is torn or of another shape).
+    Implementations also have ``create(where, header, first) -> Self``, which makes the store with
+    its first :class:`Change` in it (:class:`~visagist.errors.GalleryMissingError` when something
+    is there already), and ``open(where) -> Self``. Besides what is named below, every method may
+    raise :class:`~visagist.errors.GalleryDamagedError` (what is stored is torn or misshapen).
     """
 
     @property
@@ -124,6 +125,10 @@ class GalleryStore(Protocol):
 
         Cheap: a gallery asks before every search, to notice what other processes wrote.
         """
+        ...
+
+    def reading(self) -> AbstractContextManager[None]:
+        """What is read inside is of one moment, as far as the store can; not to be nested."""
         ...
 
     def records(
