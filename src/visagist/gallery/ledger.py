@@ -134,16 +134,18 @@ class Draft:
         self._sets[record.kind] = self._sets[record.kind].minus(self._vault.mark(record))
 
     def finish(
-        self, action: str, people: Iterable[bytes], **details: Any
+        self, action: str, people: Iterable[bytes], details: Mapping[str, Any]
     ) -> tuple[Change, Ledger]:
         """The change with its log entry, and the ledger after it."""
         sequence = 1 if self._before is None else self._before.sequence + 1
         tip = bytes(32) if self._before is None else self._before.tip
         ids = tuple(person.hex() for person in people)
-        sealed = self._vault.seal_numbered(entry_bytes(action, ids, details), "log", sequence)
+        sealed = self._vault.seal_numbered(entry_bytes(action, ids, dict(details)), "log", sequence)
         entry = LogEntry(sequence, sealed)
         after = Ledger(sequence, chained(tip, entry), self._model, self._dimension, self._sets)
-        change = Change(entry, after.sealed(self._vault), tuple(self._put.values()), tuple(self._delete))
+        change = Change(
+            entry, after.sealed(self._vault), tuple(self._put.values()), tuple(self._delete)
+        )
         return change, replace(after, sets=dict(self._sets))
 
 

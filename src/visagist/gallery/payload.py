@@ -19,7 +19,7 @@ from visagist.errors import GalleryDamagedError, PhotoError
 from visagist.face.align import CROP_SIZE, crop
 from visagist.face.topology import N_POINTS
 from visagist.face.types import Detection, Face
-from visagist.gallery.types import AuditEntry, FaceCrop
+from visagist.gallery.types import AuditEntry, FaceCrop, Person
 from visagist.photo import Photo
 
 __all__ = ["PersonFields", "TemplateFields", "as_face", "crop_of"]
@@ -45,8 +45,7 @@ class PersonFields:
             "consent": self.consent,
             "enrolled": self.enrolled.isoformat(timespec="seconds"),
         }
-        day = 0 if self.retain_until is None else self.retain_until.toordinal()
-        return _LAST_DAY.pack(day) + json.dumps(fields).encode()
+        return _LAST_DAY.pack(self.last_day_ordinal or 0) + json.dumps(fields).encode()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> PersonFields:
@@ -66,6 +65,28 @@ class PersonFields:
             )
         except (KeyError, ValueError, TypeError) as error:
             raise _misread("person") from error
+
+    @property
+    def last_day_ordinal(self) -> int | None:
+        """Last day on which the person may be matched."""
+        return None if self.retain_until is None else self.retain_until.toordinal()
+
+    def expired(self, today: date) -> bool:
+        """Whether the retention date has passed."""
+        return self.retain_until is not None and today > self.retain_until
+
+    def person(self, id: bytes, templates: int, outdated: int, crops: int) -> Person:
+        """As callers see it, with counts of what is stored."""
+        return Person(
+            id.hex(),
+            self.name,
+            self.consent,
+            self.retain_until,
+            self.enrolled,
+            templates,
+            outdated,
+            crops,
+        )
 
     @staticmethod
     def last_day(data: bytes) -> int | None:

@@ -169,6 +169,14 @@ class SQLiteStore:
             row = self._db.execute(query, (value,)).fetchone()
         return None if row is None else _record(kind, row, self._path)
 
+    def owners(self, kind: Kind) -> Iterator[tuple[bytes, str]]:
+        """Person and model of each record of a kind."""
+        with _told(self._path):
+            for person, model in self._db.execute(f"SELECT person, model FROM {kind.value}"):
+                if not (isinstance(person, bytes) and isinstance(model, str)):
+                    raise _damaged(self._path, f"a {kind.value} is not of the right type")
+                yield person, model
+
     def count(self, kind: Kind) -> int:
         """How many records of a kind there are."""
         with _told(self._path):
@@ -338,8 +346,8 @@ def _told(path: Path) -> Iterator[None]:
         if code in _NOT_OURS or isinstance(error, sqlite3.DataError):
             raise _damaged(path, str(error)) from error
         if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
-            raise GalleryConflictError(
-                f"another program is writing to {path}; try again in a moment"
+            raise GalleryWriteError(
+                f"another program has been writing to {path} for too long; try again"
             ) from error
         if code in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR}:
             raise GalleryWriteError(

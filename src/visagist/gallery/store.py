@@ -148,6 +148,10 @@ class GalleryStore(Protocol):
         """The record of this tag, or ``None``."""
         ...
 
+    def owners(self, kind: Kind) -> Iterator[tuple[bytes, str]]:
+        """Person and model of each record of a kind, without reading what is sealed."""
+        ...
+
     def count(self, kind: Kind) -> int:
         """How many records of a kind there are."""
         ...

@@ -225,6 +225,7 @@ class Migration:
         left: people without a kept picture, who must be enrolled again; they stay stored and are
             not matched.
         failed: (name, reason) of people whose kept picture could not be embedded.
+        switched: whether the gallery is now one of the new model.
     """
 
     source: str
@@ -233,3 +234,4 @@ class Migration:
     people: int
     left: tuple[Person, ...]
     failed: tuple[tuple[str, str], ...]
+    switched: bool

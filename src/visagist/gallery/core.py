@@ -1,0 +1,270 @@
+"""What every operation of a gallery stands on: store, seals, ledger, vectors, and how to change."""
+
+from __future__ import annotations
+
+import difflib
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visagist.errors import (
+    GalleryConflictError,
+    GalleryDamagedError,
+    InputError,
+    ModelMismatchError,
+    UnknownPersonError,
+)
+from visagist.gallery.crypto import Vault
+from visagist.gallery.ledger import Draft, Ledger, Tally
+from visagist.gallery.names import same_name
+from visagist.gallery.payload import PersonFields, TemplateFields
+from visagist.gallery.search import ExactIndex
+from visagist.gallery.store import GalleryStore, Hit, Kind, Record, SearchingStore
+from visagist.gallery.types import Person
+
+__all__ = ["Core", "Entry", "unit_vector"]
+
+Vector = NDArray[np.float32]
+
+_ATTEMPTS = 20  # at a change, each after another process was quicker
+_UNIT = 1e-3  # how far from length 1 a vector may be
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the log is told of a change."""
+
+    action: str
+    people: Iterable[bytes]
+    details: dict[str, Any]
+
+
+class Core:
+    """An opened gallery below its operations; callers hold ``lock`` around each.
+
+    Attributes:
+        store: keeps the records.
+        vault: seals and opens them.
+        lock: of this object.
+        ledger: the head that memory is in step with.
+        index: the vectors of the gallery's model; ``None`` when the store searches itself.
+    """
+
+    def __init__(self, store: GalleryStore, key: bytes) -> None:
+        self.store = store
+        self.vault = Vault(key, store.header())
+        self.lock = threading.RLock()
+        self.ledger = self._read_head()
+        self.index: ExactIndex | None = None
+        self._rotation: Vector | None = None
+        self._load()
+
+    def _read_head(self) -> Ledger:
+        sequence, sealed = self.store.head()
+        return Ledger.opened(self.vault, sequence, sealed)
+
+    def refresh(self) -> None:
+        """Take in what other processes wrote; next to nothing when they did not.
+
+        Raises:
+            GalleryDamagedError: what is there now is not what was written with the key.
+        """
+        if self.store.head()[0] != self.ledger.sequence:
+            self._load()
+
+    def _load(self) -> None:
+        """Open all people and templates, and compare the sets with the head."""
+        with self.store.reading():
+            ledger = self._read_head()
+            if isinstance(self.store, SearchingStore):
+                self.ledger = ledger
+                return
+            index = ExactIndex(ledger.dimension)
+            people, templates = Tally(), Tally()
+            for record in self.store.records(Kind.PERSON):
+                index.set_person(record.id, PersonFields.last_day(self.vault.open(record)))
+                people = people.plus(self.vault.mark(record))
+            ledger.compare(Kind.PERSON, people, self.store.place)
+            for record in self.store.records(Kind.TEMPLATE):
+                data = self.vault.open(record)
+                templates = templates.plus(self.vault.mark(record))
+                if record.model == ledger.model:
+                    index.add(record.person, TemplateFields.vector_of(data, ledger.dimension))
+            ledger.compare(Kind.TEMPLATE, templates, self.store.place)
+        self.ledger, self.index = ledger, index
+
+    def change(
+        self,
+        plan: Callable[[Draft], Entry | None],
+        *,
+        model: str | None = None,
+        dimension: int | None = None,
+    ) -> bool:
+        """Make a change, planned anew each time that another process was quicker.
+
+        Args:
+            plan: fills the draft and says what the log is told; ``None`` for nothing to change.
+            model: of the gallery from now on, when it changes.
+            dimension: of that model's vectors.
+
+        Returns:
+            Whether anything was changed. The ledger is then the new one; the index is the
+            caller's to bring up to date.
+
+        Raises:
+            GalleryConflictError: others kept being quicker.
+            GalleryWriteError: it could not be written.
+        """
+        for _ in range(_ATTEMPTS):
+            self.refresh()
+            draft = Draft(
+                self.vault,
+                self.ledger,
+                model=model or self.ledger.model,
+                dimension=dimension or self.ledger.dimension,
+            )
+            entry = plan(draft)
+            if entry is None:
+                return False
+            change, after = draft.finish(entry.action, entry.people, entry.details)
+            try:
+                self.store.commit(change)
+            except GalleryConflictError:
+                continue
+            self.ledger = after
+            return True
+        raise GalleryConflictError(
+            f"other programs kept changing {self.store.place}; nothing was changed, try again"
+        )
+
+    def reload(self) -> None:
+        """Read everything again, after a change too large to follow row by row."""
+        self._load()
+
+    def refuse_other_model(self, model_id: str) -> None:
+        """Raise ModelMismatchError unless a vector of this model belongs here."""
+        if model_id != self.ledger.model:
+            raise ModelMismatchError(
+                f"{self.store.place} holds vectors of {self.ledger.model}, this one is of "
+                f"{model_id}; use that model, or `visagist gallery migrate`"
+            )
+
+    def unit_vector(self, vector: Vector) -> Vector:
+        """A vector of the gallery's model; see :func:`unit_vector`."""
+        return unit_vector(vector, self.ledger.dimension)
+
+    def turned(self, vector: Vector) -> Vector | None:
+        """The vector as a store that searches gets it; ``None`` for one that does not."""
+        if not isinstance(self.store, SearchingStore):
+            return None
+        if self._rotation is None or len(self._rotation) != len(vector):
+            self._rotation = self.vault.rotation(len(vector))
+        return np.asarray(self._rotation @ vector, np.float32)
+
+    def hits(self, vector: Vector, *, threshold: float, limit: int, today: date) -> list[Hit]:
+        """The people at or above a threshold who have not expired, best first."""
+        day = today.toordinal()
+        if self.index is not None:
+            return self.index.search(vector, threshold=threshold, limit=limit, today=day)
+        assert isinstance(self.store, SearchingStore)
+        turned = self.turned(vector)
+        assert turned is not None
+        wanted = limit
+        while True:
+            found = self.store.search(
+                turned, model=self.ledger.model, threshold=threshold, limit=wanted
+            )
+            live = [hit for hit in found if not self.fields(hit.person).expired(today)]
+            if len(live) >= limit or len(found) < wanted:
+                return live[:limit]
+            wanted *= 4  # expired people stood in the way
+
+    def matchable(self, today: date) -> int:
+        """How many people can be matched; all, where the store searches and knows no dates."""
+        if self.index is not None:
+            return self.index.matchable(today.toordinal())
+        return self.ledger.sets[Kind.PERSON].count
+
+    def find(self, name: str) -> Record | None:
+        """The sealed record of a person of this (normal) name."""
+        return self.store.find(Kind.PERSON, self.name_tag(name))
+
+    def name_tag(self, name: str) -> bytes:
+        """What a person is found by."""
+        return self.vault.tag("name", same_name(name))
+
+    def lookup(self, name: str) -> Record:
+        """The sealed record of a person, by name or by the 32 digits of their id.
+
+        Raises:
+            UnknownPersonError: there is none; the message gives the nearest name.
+        """
+        record = self.find(name)
+        if record is None and len(name) == 32:
+            try:
+                record = self.store.get(Kind.PERSON, bytes.fromhex(name))
+            except ValueError:
+                record = None  # a name of 32 letters
+        if record is None:
+            names = (self.opened(r).name for r in self.store.records(Kind.PERSON))
+            near = difflib.get_close_matches(name, names, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise UnknownPersonError(f"nobody in {self.store.place} is called {name!a}{hint}")
+        return record
+
+    def opened(self, record: Record) -> PersonFields:
+        """What a person's record says."""
+        return PersonFields.from_bytes(self.vault.open(record))
+
+    def fields(self, id: bytes) -> PersonFields:
+        """What the record of this id says.
+
+        Raises:
+            GalleryDamagedError: there is none.
+        """
+        record = self.store.get(Kind.PERSON, id)
+        if record is None:
+            raise GalleryDamagedError(
+                f"{self.store.place} has a template of somebody who is not there; restore a backup"
+            )
+        return self.opened(record)
+
+    def whole_person(self, id: bytes) -> Person:
+        """A person with the counts of what is stored."""
+        models = [
+            r.model == self.ledger.model for r in self.store.records(Kind.TEMPLATE, person=id)
+        ]
+        crops = sum(1 for _ in self.store.records(Kind.CROP, person=id))
+        return self.fields(id).person(id, sum(models), len(models) - sum(models), crops)
+
+    def everybody(self) -> list[Person]:
+        """All people with their counts, in the order of their enrolment."""
+        counts: dict[bytes, list[int]] = {}
+        for kind in (Kind.TEMPLATE, Kind.CROP):
+            for person, model in self.store.owners(kind):
+                place = 2 if kind is Kind.CROP else int(model != self.ledger.model)
+                counts.setdefault(person, [0, 0, 0])[place] += 1
+        return [
+            self.opened(record).person(record.id, *counts.get(record.id, (0, 0, 0)))
+            for record in self.store.records(Kind.PERSON)
+        ]
+
+
+def unit_vector(vector: Vector, dimension: int) -> Vector:
+    """The vector as float32 of length 1.
+
+    Raises:
+        InputError: another shape, not finite, or not of unit length.
+    """
+    array = np.asarray(vector, np.float32)
+    if array.shape != (dimension,):
+        raise InputError(f"a vector of {dimension} numbers is needed, got {array.shape}")
+    length = float(np.linalg.norm(array))
+    if not abs(length - 1) <= _UNIT:  # also catches what is no number
+        raise InputError(f"the vector has length {length:.4g}, and needs to have 1")
+    return array / np.float32(length)
