@@ -1,0 +1,156 @@
+"""The recogniser on drawn people, with the real networks that find faces."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from tests.recognition.made_people import DIMENSION, person, write_model
+from tests.runtime.small_models import doubling_model
+from visagist import Photo, Recognizer
+from visagist.errors import (
+    FaceChoiceError,
+    InputError,
+    ModelDamagedError,
+    NoFaceError,
+    PoorPictureError,
+)
+from visagist.face.align import crop
+from visagist.face.find import find_faces
+from visagist.recognition.crop import recognition_crop
+from visagist.recognition.quality import QualityGate
+from visagist.runtime.manifest import write_manifest
+from visagist.runtime.store import open_model
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return write_model(tmp_path_factory.mktemp("models") / "drawn")
+
+
+@pytest.fixture(scope="module")
+def recognizer(folder):
+    return Recognizer.from_pretrained(folder)
+
+
+def two() -> np.ndarray:
+    """Two faces, the larger one on the right."""
+    small, large = person(1)[::2, ::2], person(2)
+    picture = np.empty((400, 600, 3), np.uint8)
+    picture[:] = large[0, 0]
+    picture[:, 200:] = large
+    picture[100:300, :200] = small
+    return picture
+
+
+def test_a_template_says_whose_vector_it_is(recognizer):
+    pixels = person(0)
+    template = recognizer.template(Photo.from_array(pixels))
+    assert (template.vector.shape, template.vector.dtype) == ((DIMENSION,), np.float32)
+    assert np.linalg.norm(template.vector) == pytest.approx(1, abs=1e-5)
+    assert template.model_id == recognizer.model_id
+    assert (recognizer.embed(pixels, template.face) == template.vector).all()
+    assert 150 < template.quality.face_width < 250
+
+
+def test_one_person_is_nearer_than_two(recognizer):
+    first, again, other = (
+        recognizer.template(person(n, s)).vector for n, s in ((3, 0), (3, 1), (4, 0))
+    )
+    assert first @ again > 0.78
+    assert first @ other < 0.75
+
+
+def test_the_view_is_that_of_the_canonical_alignment(recognizer):
+    pixels = person(5)
+    (face,) = find_faces(pixels)
+    view = crop(pixels, recognition_crop(face.alignment()))
+    assert (recognizer.embed_view(view) == recognizer.embed(pixels, face)).all()
+
+
+def test_flip_averages_both_views_and_is_another_model(folder, recognizer):
+    flipping = Recognizer.from_pretrained(folder, flip=True)
+    pixels = person(6)
+    (face,) = find_faces(pixels)
+    view = crop(pixels, recognition_crop(face.alignment()))
+    both = recognizer.embed_view(view) + recognizer.embed_view(view[:, ::-1])
+    assert flipping.embed_view(view) == pytest.approx(both / np.linalg.norm(both), abs=1e-6)
+    assert flipping.embed_view(view) == pytest.approx(flipping.embed_view(view[:, ::-1]), abs=1e-6)
+    assert flipping.model_id != recognizer.model_id
+
+
+def test_the_model_id_changes_with_the_weights_alone(folder, recognizer, tmp_path):
+    assert recognizer.model_id.startswith("drawn-1.0-")
+    again = write_model(tmp_path / "again")
+    (again / "card.md").write_text("words")
+    write_manifest(again, name="drawn", version="1.0", licence="CC0-1.0", created_by="a test")
+    assert Recognizer.from_pretrained(again).model_id == recognizer.model_id
+    other = Recognizer.from_pretrained(write_model(tmp_path / "other", seed=6))
+    assert other.model_id != recognizer.model_id
+
+
+def test_no_face(recognizer):
+    with pytest.raises(NoFaceError):
+        recognizer.template(np.full((120, 120, 3), 128, np.uint8))
+
+
+def test_of_several_faces_one_is_picked(recognizer):
+    pixels = two()
+    with pytest.raises(
+        FaceChoiceError, match=r"2 faces.*left to right: 1 \(\d+ pixels.*, 0 \("
+    ) as error:
+        recognizer.template(pixels)
+    assert "pick" in str(error.value)
+    largest = recognizer.template(pixels, pick=0)
+    assert largest.face.mesh[:, 0].min() > 200
+    assert recognizer.template(pixels, pick=1).face.mesh[:, 0].max() < 200
+    assert largest.vector @ recognizer.template(person(2)).vector > 0.95
+    with pytest.raises(FaceChoiceError, match="no face 2"):
+        recognizer.template(pixels, pick=2)
+
+
+def test_a_poor_picture_is_refused_unless_asked_otherwise(recognizer):
+    dark = (person(0) * 0.04).astype(np.uint8)
+    faces = find_faces(person(0))
+    with pytest.raises(PoorPictureError, match="too dark") as error:
+        recognizer.template_of(dark, faces[0])
+    assert error.value.reason == "too_dark"
+    assert recognizer.template_of(dark, faces[0], gate=False).quality.luminance < 8
+
+
+def test_a_gate_of_ones_own(folder):
+    strict = Recognizer(open_model(folder), gate=QualityGate(min_face_width=300))
+    with pytest.raises(PoorPictureError, match="at least 300"):
+        strict.template(person(0))
+
+
+@pytest.mark.parametrize("view", [np.zeros((96, 96, 3), np.uint8), np.zeros((112, 112, 3))])
+def test_another_view_is_refused(recognizer, view):
+    with pytest.raises(InputError, match="112, 112, 3"):
+        recognizer.embed_view(view)
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({"kind": "makeup", "embedding": DIMENSION}, "no recognition model"),
+        ({"kind": "recognizer", "embedding": 7}, "embedding is 7"),
+        ({"kind": "recognizer"}, "embedding is None"),
+    ],
+)
+def test_another_model_is_refused(tmp_path, config, words):
+    folder = write_model(tmp_path / "m")
+    (folder / "config.json").write_text(json.dumps(config))
+    write_manifest(folder, name="drawn", version="1", licence="CC0-1.0", created_by="a test")
+    with pytest.raises(ModelDamagedError, match=words):
+        Recognizer.from_pretrained(folder)
+
+
+def test_a_network_that_reads_something_else_is_refused(tmp_path):
+    folder = write_model(tmp_path / "m")
+    (folder / "model.onnx").write_bytes(doubling_model().SerializeToString())
+    write_manifest(folder, name="drawn", version="1", licence="CC0-1.0", created_by="a test")
+    with pytest.raises(ModelDamagedError, match="112x112"):
+        Recognizer.from_pretrained(folder)
