@@ -127,6 +127,75 @@ def evaluate_parser(
     print_report(report, as_json=as_json)
 
 
+@app.command("recognition")
+def evaluate_recognition(
+    data: Data,
+    model: Annotated[str, typer.Option(help="Name or folder of the model.")] = "recognizer",
+    without_uir: Annotated[
+        str | None,
+        typer.Option(metavar="MODEL", help="The same network trained without UIR, beside it."),
+    ] = None,
+    split: Annotated[str, typer.Option(help="Which people: test or validation.")] = "test",
+    lists: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Own lists: SPLIT.csv and SPLIT_halves.csv."),
+    ] = None,
+    embedder: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE|MODEL", help="Another embedder in the same run; repeatable."),
+    ] = None,
+    dlib: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="dlib_face_recognition_resnet_model_v1.dat, beside it."),
+    ] = None,
+    condition: Annotated[
+        list[str] | None,
+        typer.Option(help="A harder condition for the searches, or `all`; repeatable."),
+    ] = None,
+    found: Annotated[
+        bool,
+        typer.Option("--found", help="Find the faces, as users do, instead of the labelled ones."),
+    ] = False,
+    resamples: Annotated[
+        int, typer.Option(min=0, help="Of the people, for the intervals; 0 leaves them out.")
+    ] = 1000,
+    worst: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw the 20 worst mated searches."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """TAR at FAR, rank-1, and FNIR at FPIR with strangers, with intervals over people."""
+    from visagist.photo import Photo
+    from visagist.recognition.evaluation.conditions import CONDITIONS
+    from visagist.recognition.evaluation.embedders import open_embedder
+    from visagist.recognition.evaluation.protocol import evaluate
+    from visagist.recognition.evaluation.worst import worst_sheet
+
+    others = [open_embedder(name) for name in embedder or []]
+    if dlib is not None:
+        with needs_extra("train"):
+            from visagist.recognition.evaluation.dlib import dlib_embedder
+        others.append(dlib_embedder(dlib))
+    asked = condition or []
+    with _bar(as_json) as progress:
+        report = evaluate(
+            data,
+            model=model,
+            without_uir=without_uir,
+            split=split,
+            lists=lists,
+            embedders=others,
+            conditions=list(CONDITIONS) if "all" in asked else asked,
+            aligned="found" if found else "labels",
+            resamples=resamples,
+            progress=progress,
+        )
+    if worst is not None:
+        Photo.from_array(worst_sheet(data, report)).save(worst, overwrite=True)
+    print_report(report, as_json=as_json)
+
+
 @contextmanager
 def _bar(quiet: bool) -> Iterator[Callable[[int, int], None]]:
     """A progress bar for callers that say how many there are with every step."""
