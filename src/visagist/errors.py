@@ -31,6 +31,7 @@ The tree::
     │   ├── UnknownPersonError       nobody of this name is in the gallery
     │   └── ExpiredPersonError       the person's retention date has passed
     ├── DivergedError                a training's loss is not finite
+    ├── NoMemoryError                a training's step does not fit into memory
     ├── DataError                    training and evaluation data
     ├── ConfigError                  a recipe or config with a wrong field (names it)
     ├── InputError                   arguments that do not fit together
@@ -63,6 +64,7 @@ __all__ = [
     "ModelMismatchError",
     "ModelMissingError",
     "NoFaceError",
+    "NoMemoryError",
     "ParityError",
     "PhotoDamagedError",
     "PhotoError",
@@ -231,6 +233,10 @@ class ExpiredPersonError(GalleryError):
 
 class DivergedError(VisagistError):
     """The loss of a training is not finite; the last good checkpoint is kept."""
+
+
+class NoMemoryError(VisagistError):
+    """A step of a training does not fit into memory; the message says what to change."""
 
 
 class DataError(VisagistError):

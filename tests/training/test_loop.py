@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from tests.training.small_task import CONFIG, SmallTask
-from visagist.errors import ConfigError, DataError, DivergedError
+from visagist.errors import ConfigError, DataError, DivergedError, NoMemoryError
 from visagist.training.checkpoint import load_latest
 from visagist.training.ema import PowerEma
 from visagist.training.loop import LoopConfig, learning_rate, parameter_groups, train
@@ -41,6 +41,34 @@ def test_learning_rate():
         2.0 * (0.1 + 0.9 * (1 + math.cos(math.pi / 4)) / 2)
     )
     assert learning_rate(110, config) == learning_rate(500, config) == pytest.approx(0.2)
+
+
+def test_learning_rate_stairs():
+    config = LoopConfig(steps=100, warmup=10, lr=2.0, lr_stairs=((40, 0.5), (60, 0.1)))
+    assert [learning_rate(s, config) for s in (4, 10, 39, 40, 59, 60, 99)] == pytest.approx(
+        [1.0, 2.0, 2.0, 0.5, 0.5, 0.1, 0.1]
+    )
+
+
+def test_memory_that_is_short_names_the_knobs(tmp_path):
+    class Greedy(SmallTask):
+        def losses(self, model, step, generator):
+            torch.empty(1 << 60)
+
+    with pytest.raises(NoMemoryError, match=r"accumulate \(1\)"):
+        train(Greedy(), CONFIG, tmp_path)
+
+
+@pytest.mark.parametrize("clip_from", [0, 1000])
+def test_clipping_begins_where_it_is_said(tmp_path, clip_from):
+    tight = CONFIG.model_copy(update={"clip": 1e-12, "clip_from": clip_from, "weight_decay": 0.0})
+    eps = 1e-8  # of Adam: gradients far below it move nothing
+    before = SmallTask().model.state_dict()
+    train(task := SmallTask(), tight, tmp_path)
+    moved = max(
+        float((task.model.state_dict()[k] - v).abs().max()) for k, v in before.items() if "w" in k
+    )
+    assert (moved < 1e3 * eps) == (clip_from == 0)
 
 
 def test_biases_and_gains_do_not_decay():
@@ -99,6 +127,10 @@ def test_divergence_stops_and_keeps_the_last_good_checkpoint(tmp_path, log_every
         train(SmallTask(poison=33), config, tmp_path)
     step, state = load_latest(tmp_path / "checkpoints")
     assert step == 30
+    note = json.loads((tmp_path / "diverged.json").read_text())
+    assert note["step"] in (35, 40)
+    assert note["numbers"]["mse"] == "nan"
+    assert "step-000000030.ckpt" in note["checkpoints"]
     assert all(torch.isfinite(v).all() for v in state["model"].values())
     train(SmallTask(), config, tmp_path, resume=True)
 
