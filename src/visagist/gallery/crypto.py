@@ -2,9 +2,9 @@
 
 One 32-byte key, kept outside the gallery, and a random salt inside it give four keys by HKDF
 (RFC 5869): records are sealed with AES-256-GCM (NIST SP 800-38D) under a fresh 96-bit nonce each,
-sets of records and names are marked with HMAC-SHA256, and vectors for a store that searches are
-turned by a secret rotation. Everything a record must not be parted from (gallery, kind, id, person,
-model, tag) is associated data, so that rows that were edited, swapped or moved do not open.
+sets of records are marked with keyed BLAKE2b (RFC 7693), names with HMAC-SHA256, and vectors for a
+store that searches are turned by a secret rotation. Everything a record must not be parted from
+(gallery, kind, id, person, model, tag) is associated data, so that rows that were edited, swapped or moved do not open.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import json
 import os
 import secrets
 import stat
+import struct
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +39,7 @@ _NONCE = 12
 _TAG = 16
 _FORMAT = 1
 _DOMAIN = b"visagist gallery 1"
+_LENGTHS = struct.Struct(">BBBHB")
 
 
 def new_key() -> bytes:
@@ -147,8 +150,8 @@ class Vault:
         vector: NDArray[np.float32] | None = None,
     ) -> Record:
         """Data -> a sealed record that opens only in its own place."""
-        bound = self._bound(kind.value, id, person, model.encode(), tag)
-        return Record(kind, id, person, self._sealed(data, bound), model, tag, vector)
+        record = Record(kind, id, person, b"", model, tag, vector)
+        return replace(record, sealed=self._sealed(data, self._place(record)))
 
     def open(self, record: Record) -> bytes:
         """The data of a sealed record.
@@ -156,14 +159,15 @@ class Vault:
         Raises:
             GalleryDamagedError: any bit of it, or its place, is not as it was sealed.
         """
-        bound = self._bound(
-            record.kind.value, record.id, record.person, record.model.encode(), record.tag
-        )
-        return self._opened(record.sealed, bound, f"{record.kind.value} {record.id.hex()[:8]}")
+        sealed = record.sealed
+        try:
+            return self._cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], self._place(record))
+        except (InvalidTag, ValueError) as error:  # ValueError: too short to hold a nonce
+            raise _unopened(f"{record.kind} {record.id.hex()[:8]}") from error
 
     def seal_numbered(self, data: bytes, what: str, number: int) -> bytes:
         """Seal a head or a log entry, which are bound to their number."""
-        return self._sealed(data, self._bound(what, number.to_bytes(8, "big")))
+        return self._sealed(data, self._numbered(what, number))
 
     def open_numbered(self, sealed: bytes, what: str, number: int) -> bytes:
         """Open a head or a log entry.
@@ -171,7 +175,12 @@ class Vault:
         Raises:
             GalleryDamagedError: it was changed, or it has another number.
         """
-        return self._opened(sealed, self._bound(what, number.to_bytes(8, "big")), what)
+        try:
+            return self._cipher.decrypt(
+                sealed[:_NONCE], sealed[_NONCE:], self._numbered(what, number)
+            )
+        except (InvalidTag, ValueError) as error:
+            raise _unopened(what) from error
 
     def mark(self, record: Record) -> int:
         """A secret number of 256 bits for a record; the sum over a set vouches for the set.
@@ -180,15 +189,14 @@ class Vault:
         so that a change costs as much as it changes: a multiset hash as in Clarke et al., 2003.
         The nonce and the tag of the seal stand for the content, which was verified with them.
         """
-        seal = record.sealed[:_NONCE] + record.sealed[-_TAG:]
-        bound = self._bound(
-            record.kind.value, record.id, record.person, record.model.encode(), record.tag, seal
-        )
-        return int.from_bytes(hmac.digest(self._set, bound, "sha256"), "big")
+        sealed = record.sealed
+        place = sealed[:_NONCE] + sealed[-_TAG:] + self._place(record)
+        digest = hashlib.blake2b(place, digest_size=32, key=self._set).digest()
+        return int.from_bytes(digest, "big")
 
     def tag(self, what: str, data: bytes) -> bytes:
         """32 bytes by which equal data are found without saying what they are."""
-        return hmac.digest(self._name, self._bound(what, data), "sha256")
+        return hmac.digest(self._name, what.encode() + b"\0" + data, "sha256")
 
     def rotation(self, dimension: int) -> NDArray[np.float32]:
         """The gallery's secret (dimension, dimension) rotation; cosines stay as they are.
@@ -204,22 +212,39 @@ class Vault:
         q, r = np.linalg.qr((radius * np.cos(angle)).reshape(dimension, dimension))
         return np.asarray(q * np.sign(np.diag(r)), np.float32)  # signs make the answer unique
 
-    def _bound(self, what: str, *parts: bytes) -> bytes:
-        """Parts with their lengths, so that no two lists of parts read the same."""
-        named = (_DOMAIN, self.gallery, what.encode(), *parts)
-        return b"".join(len(part).to_bytes(4, "big") + part for part in named)
+    def _place(self, record: Record) -> bytes:
+        """What a record must not be parted from; with lengths, so that no two places read alike."""
+        model = record.model.encode("utf-8", "surrogatepass")
+        id, person, tag = record.id, record.person, record.tag
+        try:
+            lengths = _LENGTHS.pack(len(record.kind), len(id), len(person), len(model), len(tag))
+        except struct.error as error:  # longer than any that were sealed
+            raise _unopened(record.kind) from error
+        return b"".join(
+            (_DOMAIN, self.gallery, lengths, record.kind.encode(), id, person, model, tag)
+        )
+
+    def _numbered(self, what: str, number: int) -> bytes:
+        """The same for a head or a log entry, whose names are no kinds of records."""
+        return b"".join(
+            (
+                _DOMAIN,
+                self.gallery,
+                _LENGTHS.pack(0, 0, 0, 0, 0),
+                what.encode(),
+                number.to_bytes(8, "big"),
+            )
+        )
 
     def _sealed(self, data: bytes, bound: bytes) -> bytes:
         nonce = secrets.token_bytes(_NONCE)
         return nonce + self._cipher.encrypt(nonce, data, bound)
 
-    def _opened(self, sealed: bytes, bound: bytes, what: str) -> bytes:
-        try:
-            return self._cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], bound)
-        except (InvalidTag, ValueError) as error:  # ValueError: too short to hold a nonce
-            raise GalleryDamagedError(
-                f"the {what} was changed without the key, or is damaged; restore a backup"
-            ) from error
+
+def _unopened(what: str) -> GalleryDamagedError:
+    return GalleryDamagedError(
+        f"the {what} was changed without the key, or is damaged; restore a backup"
+    )
 
 
 def _derived(key: bytes, salt: bytes, what: bytes) -> bytes:

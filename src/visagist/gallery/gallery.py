@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from visagist.errors import InputError
 from visagist.gallery.audit import audit
+from visagist.gallery.backends import create_store, open_store
 from visagist.gallery.core import Core, Entry
 from visagist.gallery.crypto import Vault
 from visagist.gallery.enrolling import Plan, Submission, checked
@@ -23,7 +23,6 @@ from visagist.gallery.ledger import Draft
 from visagist.gallery.migrating import migrate
 from visagist.gallery.names import normal_note
 from visagist.gallery.payload import PersonFields
-from visagist.gallery.sqlite import SQLiteStore
 from visagist.gallery.store import GalleryStore, Kind
 from visagist.gallery.types import (
     AuditReport,
@@ -79,7 +78,7 @@ class Gallery:
         header = Vault.new_header(key)
         draft = Draft(Vault(key, header), None, model=model_id, dimension=dimension)
         first, _ = draft.finish("create", (), {"model": model_id, "dimension": dimension})
-        return cls(SQLiteStore.create(Path(where), header, first), key)
+        return cls(create_store(where, header, first), key)
 
     @classmethod
     def open(cls, where: str | os.PathLike[str], *, key: bytes) -> Self:
@@ -90,7 +89,7 @@ class Gallery:
             GalleryKeyError: it is the key of another gallery.
             GalleryDamagedError: it is torn, or was changed without its key.
         """
-        store = SQLiteStore.open(Path(where))
+        store = open_store(where)
         try:
             return cls(store, key)
         except BaseException:

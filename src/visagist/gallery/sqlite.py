@@ -343,7 +343,8 @@ def _told(path: Path) -> Iterator[None]:
         raise _damaged(path, f"two records claim the same place ({error})") from error
     except sqlite3.Error as error:
         code = _code(error)
-        if code in _NOT_OURS or isinstance(error, sqlite3.DataError):
+        unreadable = code == 0 and isinstance(error, sqlite3.OperationalError)  # text is no UTF-8
+        if code in _NOT_OURS or unreadable:
             raise _damaged(path, str(error)) from error
         if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
             raise GalleryWriteError(
