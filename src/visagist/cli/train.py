@@ -162,6 +162,43 @@ def train_recognizer(
     print(run)
 
 
+@app.command("recognizer-uir")
+def train_recognizer_uir(
+    recipe: Recipe,
+    data: Annotated[
+        list[Path],
+        typer.Option(metavar="CORPUS", help="A corpus; give it again for more of them."),
+    ],
+    output: Output,
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            "--from", metavar="RUN", help="A finished run to go on from; random weights without."
+        ),
+    ] = None,
+    cache: Cache = None,
+    resume: Resume = False,
+    workers: Annotated[int, typer.Option(min=0, help="Threads that make batches ahead.")] = 1,
+) -> None:
+    """Train the embedding network with known people and with unlabelled faces to be rejected."""
+    with needs_extra("train"), needs_extra("corpus"):
+        from visagist.recognition.finetune import train
+
+    with _preparing() as preparing:
+        run = train(
+            recipe,
+            data=data,
+            output=output,
+            start=start,
+            cache=cache,
+            resume=resume,
+            workers=workers,
+            preparing=preparing,
+            progress=_print_step,
+        )
+    print(run)
+
+
 @contextmanager
 def _preparing() -> Iterator[Callable[[str, int, int], None]]:
     """A bar for each thing that is prepared before the first step."""

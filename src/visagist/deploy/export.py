@@ -29,7 +29,7 @@ from visagist.face.parser.config import ParserRecipe
 from visagist.face.parser.network import ParserNetwork
 from visagist.makeup.network import MakeupNetwork
 from visagist.makeup.training import MakeupRecipe
-from visagist.recognition.config import RecognizerRecipe
+from visagist.recognition.config import EmbeddingRun
 from visagist.recognition.network import make_network
 from visagist.runtime.manifest import write_manifest
 from visagist.runtime.session import make_session
@@ -185,7 +185,7 @@ class _Normalised(nn.Module):
 
 def export_recognizer(run: Path, output: Path, *, version: str | None = None) -> dict[str, Any]:
     """Export a run of the embedding network to a model folder; see :func:`export_mesh`."""
-    recipe, weights = read_run(run, RecognizerRecipe)
+    recipe, weights = read_run(run, EmbeddingRun)
     model = make_network(recipe.network)
     load_weights(model, weights, run)
     side = recipe.network.input_size

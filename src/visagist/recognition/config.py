@@ -11,7 +11,7 @@ from visagist.recognition.crop import INPUT_SIZE
 from visagist.training.augmentation import AugmentConfig
 from visagist.training.loop import LoopConfig
 
-__all__ = ["DistillConfig", "NetworkConfig", "RecognizerRecipe"]
+__all__ = ["DistillConfig", "EmbeddingRun", "NetworkConfig", "RecognizerRecipe"]
 
 
 class NetworkConfig(BaseModel):
@@ -84,3 +84,11 @@ class RecognizerRecipe(BaseModel):
     distill: DistillConfig = DistillConfig()
     augment: AugmentConfig = AugmentConfig()
     loop: LoopConfig = LoopConfig()
+
+
+class EmbeddingRun(BaseModel):
+    """What the recipe of every run of an embedding network says, whichever training wrote it."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    network: NetworkConfig
