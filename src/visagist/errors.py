@@ -26,6 +26,8 @@ The tree::
     │   ├── GalleryDamagedError      torn, tampered with, or not a gallery
     │   ├── GalleryWriteError        it cannot be written; it is as it was before
     │   ├── GalleryConflictError     another process wrote first, and too often
+    │   ├── GalleryServerError       its server does not answer, or not in time
+    │   ├── GalleryAccessError       its server does not let us in
     │   ├── ModelMismatchError       vectors of one model in a gallery of another
     │   ├── DuplicatePersonError     the person is in the gallery already, maybe under another name
     │   ├── UnknownPersonError       nobody of this name is in the gallery
@@ -51,11 +53,13 @@ __all__ = [
     "ExpiredPersonError",
     "FaceChoiceError",
     "FaceError",
+    "GalleryAccessError",
     "GalleryConflictError",
     "GalleryDamagedError",
     "GalleryError",
     "GalleryKeyError",
     "GalleryMissingError",
+    "GalleryServerError",
     "GalleryWriteError",
     "InputError",
     "MissingExtraError",
@@ -213,6 +217,14 @@ class GalleryWriteError(GalleryError):
 
 class GalleryConflictError(GalleryError):
     """Another process has written to the gallery since it was read."""
+
+
+class GalleryServerError(GalleryError):
+    """The server that keeps the gallery does not answer, not in time, or with an error."""
+
+
+class GalleryAccessError(GalleryError):
+    """The server that keeps the gallery refuses the token."""
 
 
 class ModelMismatchError(GalleryError):
