@@ -34,7 +34,7 @@ class NetworkConfig(BaseModel):
         (3, 4, 3, 4), description="residual blocks of each stage; the last ends at one pixel"
     )
     ranks: tuple[int, ...] = Field(
-        (0, 40, 56, 64),
+        (0, 32, 64, 60),
         description="inner width of a stage's convolutions, each factored into 1x1, 3x3, 1x1; "
         "0: not factored",
     )
