@@ -196,6 +196,27 @@ def evaluate_recognition(
     print_report(report, as_json=as_json)
 
 
+@app.command("verification")
+def evaluate_verification(
+    path: Annotated[Path, typer.Argument(metavar="SET", help="A .bin, or a folder of LFW or CFP.")],
+    model: Annotated[str, typer.Option(help="Name or folder of the model.")] = "recognizer",
+    embedder: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE|MODEL", help="Another embedder in the same run; repeatable."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Ten-fold accuracy on published pairs: LFW, CFP-FP, AgeDB-30 and the like."""
+    from visagist.recognition.evaluation.embedders import open_embedder
+    from visagist.recognition.evaluation.pairs import evaluate_pairs, open_pairs
+
+    embedders = [open_embedder(name) for name in (model, *(embedder or []))]
+    pairs = open_pairs(path)
+    with _bar(as_json) as progress:
+        report = evaluate_pairs(pairs, embedders, progress=progress)
+    print_report(report, as_json=as_json)
+
+
 @contextmanager
 def _bar(quiet: bool) -> Iterator[Callable[[int, int], None]]:
     """A progress bar for callers that say how many there are with every step."""

@@ -12,13 +12,9 @@ import numpy as np
 from visagist.errors import DataError, InputError
 from visagist.recognition.evaluation.conditions import CONDITIONS
 from visagist.recognition.evaluation.embedders import Embedder, model_embedder
-from visagist.recognition.evaluation.figures import (
-    HalfSplits,
-    by_group,
-    fixed_list,
-    verification,
-)
+from visagist.recognition.evaluation.figures import by_group, verification
 from visagist.recognition.evaluation.lists import EvaluationList, read_list
+from visagist.recognition.evaluation.open_set import HalfSplits, fixed_list
 from visagist.recognition.evaluation.pictures import (
     CLEAN,
     Aligned,
@@ -142,12 +138,9 @@ def _condition(
             **verification(searched, resamples=resamples),
             "half_splits": HalfSplits.of(searched, halves).report(resamples=resamples),
         }
-    strangers = fixed.pictures("stranger")
-    both = fixed.unions()["both"]
-    against = embedder.compare(
-        seen.rows(embedder.name, condition, strangers),
-        seen.rows(embedder.name, CLEAN, fixed.pictures("enrolled", both)),
-    )
+    strangers, both = fixed.pictures("stranger"), fixed.unions()["both"]
+    enrolled = seen.rows(embedder.name, CLEAN, fixed.pictures("enrolled", both))
+    against = embedder.compare(seen.rows(embedder.name, condition, strangers), enrolled)
     everybody = trials(embedder, fixed, seen, both, condition)
 
     def value(union: str, name: str) -> float | None:
@@ -161,7 +154,12 @@ def _condition(
         "fnir_fpir_1e-2": sets["both"]["half_splits"]["fnir_fpir_1e-2"]["value"],
         "sets": sets,
         "strangers": fixed_list(
-            everybody, against, [e.identity for e in strangers], resamples=resamples
+            everybody,
+            against,
+            [e.identity for e in strangers],
+            resamples=resamples,
+            # enrolled pictures are never made harder, so they search only as they are
+            among_enrolled=embedder.compare(enrolled, enrolled) if condition == CLEAN else None,
         ),
     }
 
