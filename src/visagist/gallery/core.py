@@ -93,6 +93,8 @@ class Core:
             for record in self.store.records(Kind.TEMPLATE):
                 data = self.vault.open(record)
                 templates = templates.plus(self.vault.mark(record))
+                if record.person not in index:
+                    raise _homeless(self.store.place)
                 if record.model == ledger.model:
                     index.add(record.person, TemplateFields.vector_of(data, ledger.dimension))
             ledger.compare(Kind.TEMPLATE, templates, self.store.place)
@@ -229,9 +231,7 @@ class Core:
         """
         record = self.store.get(Kind.PERSON, id)
         if record is None:
-            raise GalleryDamagedError(
-                f"{self.store.place} has a template of somebody who is not there; restore a backup"
-            )
+            raise _homeless(self.store.place)
         return self.opened(record)
 
     def whole_person(self, id: bytes) -> Person:
@@ -268,3 +268,10 @@ def unit_vector(vector: Vector, dimension: int) -> Vector:
     if not abs(length - 1) <= _UNIT:  # also catches what is no number
         raise InputError(f"the vector has length {length:.4g}, and needs to have 1")
     return array / np.float32(length)
+
+
+def _homeless(place: str) -> GalleryDamagedError:
+    return GalleryDamagedError(
+        f"{place} was changed without its key: it has a template of somebody who is not there; "
+        "restore a backup"
+    )

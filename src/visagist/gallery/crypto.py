@@ -4,7 +4,8 @@ One 32-byte key, kept outside the gallery, and a random salt inside it give four
 (RFC 5869): records are sealed with AES-256-GCM (NIST SP 800-38D) under a fresh 96-bit nonce each,
 sets of records are marked with keyed BLAKE2b (RFC 7693), names with HMAC-SHA256, and vectors for a
 store that searches are turned by a secret rotation. Everything a record must not be parted from
-(gallery, kind, id, person, model, tag) is associated data, so that rows that were edited, swapped or moved do not open.
+(gallery, kind, id, person, model, tag) is associated data: rows that were edited, swapped or moved
+do not open.
 """
 
 from __future__ import annotations

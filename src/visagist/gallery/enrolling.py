@@ -103,8 +103,8 @@ class Plan:
 
     def _update(self, known: Record, one: Submission) -> None:
         """A further template for somebody who is there; consent and date become the newer ones."""
-        before = self.core.opened(known)
-        if not self.add and known.tag not in self._people:
+        before, first = self.core.opened(known), known.tag not in self._people
+        if first and not self.add:
             raise DuplicatePersonError(
                 f"{before.name} is enrolled already, since {before.enrolled.date()}; "
                 "to give them a further picture, add it"
@@ -117,10 +117,8 @@ class Plan:
         after = replace(before, consent=one.consent, retain_until=one.retain_until)
         if after != before:
             self._put_person(known.id, known.tag, after, known)
-        theirs = list(self.core.store.records(Kind.TEMPLATE, person=known.id))
-        if known.tag not in self._people and not any(
-            record.model == self.core.ledger.model for record in theirs
-        ):
+        theirs = list(self.core.store.records(Kind.TEMPLATE, person=known.id)) if first else []
+        if not any(record.model == self.core.ledger.model for record in theirs):
             # left behind by a migration; nothing will ever compare these again
             self.draft.delete(theirs)
 

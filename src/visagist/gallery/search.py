@@ -39,6 +39,10 @@ class ExactIndex:
         """How many vectors there are."""
         return self._rows
 
+    def __contains__(self, person: bytes) -> bool:
+        """Whether a person was set."""
+        return person in self._slots
+
     def set_person(self, person: bytes, last_day: int | None) -> None:
         """Add a person, or change their last day.
 

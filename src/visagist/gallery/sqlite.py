@@ -107,8 +107,8 @@ class SQLiteStore:
         with _told(path):
             db = _connect(path)
             try:
+                _refuse_strange_schema(db, path)  # before anything is written to it
                 _set_up(db)
-                _refuse_strange_schema(db, path)
             except BaseException:
                 db.close()
                 raise
@@ -280,8 +280,6 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _set_up(db: sqlite3.Connection) -> None:
-    db.execute("PRAGMA trusted_schema = OFF")
-    db.execute("PRAGMA cell_size_check = ON")
     db.execute("PRAGMA secure_delete = ON")
     db.execute("PRAGMA temp_store = MEMORY")
     db.execute("PRAGMA synchronous = FULL")
@@ -290,6 +288,8 @@ def _set_up(db: sqlite3.Connection) -> None:
 
 
 def _refuse_strange_schema(db: sqlite3.Connection, path: Path) -> None:
+    db.execute("PRAGMA trusted_schema = OFF")
+    db.execute("PRAGMA cell_size_check = ON")
     found = dict(db.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"))
     if db.execute("PRAGMA application_id").fetchone()[0] != _APPLICATION or found != _TABLES:
         raise _damaged(path, "it is not a gallery of this version")
