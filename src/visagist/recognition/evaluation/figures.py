@@ -113,7 +113,7 @@ def _tar(trials: Trials, far: float, resamples: int) -> dict[str, Any]:
     }
 
 
-def accuracy(trials: Trials) -> dict[str, float] | None:
+def accuracy(trials: Trials) -> dict[str, float | None] | None:
     """Ten-fold verification accuracy, folds of different people, as many impostor as genuine pairs.
 
     A person's impostor pair is with the next one of the fold. ``None`` for fewer than two people in
@@ -185,7 +185,7 @@ def counted(k: int, n: int) -> dict[str, Any]:
 
 def interval(
     statistic: Callable[[Scores], float], people: int, resamples: int
-) -> list[float] | None:
+) -> list[float | None] | None:
     """Bootstrap interval of a share; Clopper-Pearson's for so many people at 0 and 1.
 
     Resampling people without an error never makes one, so that it would claim certainty.
@@ -193,6 +193,8 @@ def interval(
     if resamples == 0:
         return None
     value = statistic(np.ones(people))
+    if not math.isfinite(value):
+        return None
     if value in {0.0, 1.0}:
         low, high = rates.binomial_interval(round(value) * people, people)
     else:
@@ -200,6 +202,6 @@ def interval(
     return [rounded(low), rounded(high)]
 
 
-def rounded(value: float) -> float:
-    """To five decimals, as reports hold figures."""
-    return round(float(value), 5)
+def rounded(value: float) -> float | None:
+    """To five decimals, as reports hold figures; ``None`` for what is no finite number."""
+    return round(float(value), 5) if math.isfinite(value) else None

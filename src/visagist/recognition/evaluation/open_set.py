@@ -116,7 +116,10 @@ class HalfSplits:
         for best, enrolled in zip(self.stranger, self.enrolled, strict=True):
             if enrolled.all() or not enrolled.any():
                 continue
-            threshold = np.quantile(best[~enrolled], 1 - fpir)
+            strangers = best[~enrolled]
+            # a search that failed returns nobody; any score below all others says the same
+            floor = strangers[np.isfinite(strangers)].min(initial=0.0) - 1
+            threshold = np.quantile(np.maximum(strangers, floor), 1 - fpir)
             values.append(float((self.mate[enrolled] <= threshold).mean()))
         return float(np.mean(values)) if values else math.nan
 
@@ -203,7 +206,7 @@ def fixed_list(
     return report
 
 
-def det_points(genuine: Scores, impostor: Scores) -> list[list[float]]:
+def det_points(genuine: Scores, impostor: Scores) -> list[list[float | None]]:
     """Threshold, FPIR and FNIR along the curve: at most a hundred points."""
     thresholds, false, missed = rates.det_curve(genuine, impostor)
     usable = np.nonzero(np.isfinite(thresholds))[0]
