@@ -38,6 +38,7 @@ TODAY = date.today()
 class Calibrated:
     value: float
     rate: float
+    gallery_size: int | None
 
 
 def test_a_known_face_and_a_stranger(tmp_path):
@@ -60,10 +61,14 @@ def test_a_known_face_and_a_stranger(tmp_path):
 def test_the_answer_names_the_rate_that_was_calibrated(tmp_path):
     with create(tmp_path) as gallery:
         put(gallery, "Ada", 1)
-        told = ask(gallery, 1, threshold=Calibrated(0.9, 0.01))
+        told = ask(gallery, 1, threshold=Calibrated(0.9, 0.01, 1))
         assert (told.decision, told.threshold, told.fpir) == ("known", 0.9, 0.01)
         assert ask(gallery, 1, threshold=0.9).fpir is None
         assert ask(gallery, 1, threshold=1).threshold == 1.0
+        assert ask(gallery, 1, threshold=Calibrated(0.9, 0.01, None)).fpir is None  # not an FPIR
+        put(gallery, "Bea", 2)
+        # more people, more errors: the rate was promised for one
+        assert ask(gallery, 1, threshold=Calibrated(0.9, 0.01, 1)).fpir is None
 
 
 def test_the_best_of_several_templates_counts_and_each_person_once(tmp_path):

@@ -21,7 +21,7 @@ from visagist.gallery.enrolling import Plan, Submission, checked
 from visagist.gallery.exporting import export
 from visagist.gallery.ledger import Draft
 from visagist.gallery.migrating import migrate
-from visagist.gallery.names import normal_note
+from visagist.gallery.names import normal_name, normal_note
 from visagist.gallery.payload import PersonFields
 from visagist.gallery.store import GalleryStore, Kind
 from visagist.gallery.types import (
@@ -244,10 +244,10 @@ class Gallery:
             InputError: a vector or threshold that is not valid.
         """
         core, day = self._core, today or date.today()
-        value, rate = (
-            (float(threshold), None)
+        value, rate, size = (
+            (float(threshold), None, None)
             if isinstance(threshold, int | float)
-            else (threshold.value, threshold.rate)
+            else (threshold.value, threshold.rate, threshold.gallery_size)
         )
         if not -1 <= value <= 1 or top < 1:
             raise InputError(f"a threshold is from -1 to 1, not {value}; top is at least 1")
@@ -261,6 +261,8 @@ class Gallery:
                 for hit in hits
             )
             searched = core.matchable(day)
+        if size is None or size < searched:
+            rate = None
         return SearchResult("known" if candidates else "unknown", candidates, value, rate, searched)
 
     def people(self) -> list[Person]:
@@ -278,6 +280,16 @@ class Gallery:
         with self._core.lock:
             self._core.refresh()
             return self._core.whole_person(self._core.lookup(name).id)
+
+    def id_of(self, name: str) -> str | None:
+        """The id of a person of this name, ``None`` if there is nobody.
+
+        Raises:
+            InputError: it is no name.
+        """
+        with self._core.lock:
+            record = self._core.find(normal_name(name))
+        return None if record is None else record.id.hex()
 
     def change(
         self,

@@ -54,7 +54,12 @@ class Threshold(Protocol):
 
     @property
     def rate(self) -> float:
-        """False positive identification rate, 0..1: share of strangers who get a name."""
+        """Share of strangers who get a name in a gallery of ``gallery_size``, 0..1."""
+        ...
+
+    @property
+    def gallery_size(self) -> int | None:
+        """People in the gallery that ``rate`` is for; ``None`` for a rate of another kind."""
         ...
 
 
@@ -140,8 +145,8 @@ class SearchResult:
         decision: ``known`` when somebody scores at least the threshold, else ``unknown``.
         candidates: best first, only those at or above the threshold; empty when unknown.
         threshold: least cosine of a match.
-        fpir: share of strangers who would get a name, as calibrated; ``None`` when the threshold
-            was given as a bare number, for then nobody knows.
+        fpir: share of strangers who would get a name, as calibrated; ``None`` when nobody knows:
+            the threshold was a bare number, or is for fewer people than there are.
         searched: people who could have been matched.
     """
 
