@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from tests.recognition.made_people import DIMENSION, person, write_model
+from tests.recognition.made_vectors import made
 from tests.runtime.small_models import doubling_model
 from visagist import Photo, Recognizer
 from visagist.errors import (
+    CalibrationError,
     FaceChoiceError,
     InputError,
     ModelDamagedError,
@@ -19,6 +21,13 @@ from visagist.errors import (
 )
 from visagist.face.align import crop
 from visagist.face.find import find_faces
+from visagist.recognition.calibrating import calibrate
+from visagist.recognition.calibration import Calibration
+from visagist.recognition.calibration_store import (
+    add_to_model,
+    user_calibration,
+    write_calibration,
+)
 from visagist.recognition.crop import recognition_crop
 from visagist.recognition.quality import QualityGate
 from visagist.runtime.manifest import write_manifest
@@ -154,3 +163,58 @@ def test_a_network_that_reads_something_else_is_refused(tmp_path):
     write_manifest(folder, name="drawn", version="1", licence="CC0-1.0", created_by="a test")
     with pytest.raises(ModelDamagedError, match="112x112"):
         Recognizer.from_pretrained(folder)
+
+
+def calibration_of(recognizer) -> Calibration:
+    """Of made vectors, at whose threshold drawn people are told apart."""
+    vectors, names = made(120, 1)
+    return calibrate(vectors, names, model_id=recognizer.model_id, data="made vectors")
+
+
+def test_verifying_says_what_the_decision_is_worth(folder, recognizer):
+    calibration = calibration_of(recognizer)
+    sure = Recognizer(open_model(folder), calibration=calibration)
+    mates = sure.verify(person(3), Photo.from_array(person(3, 1)), far=1e-3)
+    strangers = sure.verify(sure.template(person(3)), person(9), far=1e-3)
+    promised = calibration.threshold(far=1e-3)
+    for answer in (mates, strangers):
+        assert answer.threshold == promised.value
+        assert (answer.far, answer.far_interval) == (1e-3, promised.interval)
+        assert answer.data == "made vectors"
+    assert mates.same and mates.score >= mates.threshold
+    assert not strangers.same and strangers.score < strangers.threshold
+    assert sure.verify(person(3), person(3)).score == pytest.approx(1, abs=1e-5)
+    with pytest.raises(CalibrationError, match="needs 3,000,000 pairs"):
+        sure.verify(person(3), person(9), far=1e-6)
+
+
+def test_without_a_calibration_there_is_no_decision(recognizer, tmp_path, monkeypatch):
+    monkeypatch.setenv("VISAGIST_HOME", str(tmp_path))
+    with pytest.raises(CalibrationError, match="visagist calibrate"):
+        recognizer.verify(person(0), person(1))
+
+
+def test_the_users_own_calibration_comes_before_the_models(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("VISAGIST_HOME", str(tmp_path / "home"))
+    model = write_model(tmp_path / "m")
+    recognizer = Recognizer.from_pretrained(model)
+    shipped = calibration_of(recognizer)
+    add_to_model(shipped, open_model(model))
+    again = Recognizer.from_pretrained(model)
+    assert again.model_id == recognizer.model_id
+    assert again.calibration == shipped
+    own = shipped.model_copy(update={"data": "my own"})
+    write_calibration(own, user_calibration(recognizer.model_id))
+    assert Recognizer.from_pretrained(model).calibration == own
+    flipping = Recognizer.from_pretrained(model, flip=True)
+    with pytest.raises(CalibrationError, match="scores of two models"):
+        flipping.verify(person(0), person(1))
+
+
+def test_what_another_model_made_is_refused(folder, recognizer, tmp_path):
+    other = Recognizer.from_pretrained(write_model(tmp_path / "other", seed=6))
+    with pytest.raises(CalibrationError, match=f"made for the model {recognizer.model_id}"):
+        Recognizer(open_model(tmp_path / "other"), calibration=calibration_of(recognizer))
+    sure = Recognizer(open_model(folder), calibration=calibration_of(recognizer))
+    with pytest.raises(InputError, match=f"of the model {other.model_id}"):
+        sure.verify(other.template(person(0)), person(0))

@@ -19,6 +19,8 @@ from visagist.face.find import Mesher, choose, find_faces
 from visagist.face.parser.inference import Parser, default_parser
 from visagist.face.types import Face
 from visagist.photo import Photo
+from visagist.recognition.calibration import Calibration, Method
+from visagist.recognition.calibration_store import find_calibration, require_model
 from visagist.recognition.crop import CENTRE, FIELD, INPUT_SIZE, recognition_crop
 from visagist.recognition.quality import FaceQuality, QualityGate, measure
 from visagist.runtime.session import make_session
@@ -45,6 +47,33 @@ class Template:
     model_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """Whether two faces are of one person.
+
+    Attributes:
+        same: the score is at or above the threshold.
+        score: cosine of both vectors, -1..1.
+        threshold: least score of a match.
+        far: the false accept rate that the threshold was calibrated for: the share of pairs of
+            different people that would be called the same.
+        far_interval: 95 % interval of the rate that the threshold has.
+        tar: share of pairs of one person's pictures that the threshold accepts, in the
+            calibration's pictures; ``None`` where it had none.
+        method: how the threshold is known; see the calibration's ``Threshold``.
+        data: what the calibration was made on.
+    """
+
+    same: bool
+    score: float
+    threshold: float
+    far: float
+    far_interval: tuple[float, float]
+    tar: float | None
+    method: Method
+    data: str
+
+
 class Recognizer:
     """Turns faces into vectors that are close for one person and far for two.
 
@@ -57,6 +86,7 @@ class Recognizer:
         detector: finds faces; the default detector when ``None``.
         mesher: fits meshes; the bundled network when ``None``.
         parser: sees what covers a face; the bundled network when ``None``.
+        calibration: gives the thresholds; the user's own, or the model's, when ``None``.
 
     Example:
         >>> recognizer = Recognizer.from_pretrained()  # doctest: +SKIP
@@ -74,6 +104,7 @@ class Recognizer:
         detector: Detector | None = None,
         mesher: Mesher | None = None,
         parser: Parser | None = None,
+        calibration: Calibration | None = None,
     ) -> None:
         self._session: Any = make_session(model.onnx, threads=threads)
         self.dimension = self._check_network(model)
@@ -82,6 +113,9 @@ class Recognizer:
         self.model_id = self._identify(model)
         self._model = model
         self._detector, self._mesher, self._parser = detector, mesher, parser
+        self._calibration = calibration
+        if calibration is not None:
+            require_model(calibration, self.model_id, "the calibration")
 
     @classmethod
     def from_pretrained(
@@ -103,6 +137,17 @@ class Recognizer:
     def parser(self) -> Parser:
         """What sees covers; opened when the first picture is measured."""
         return default_parser() if self._parser is None else self._parser
+
+    @cached_property
+    def calibration(self) -> Calibration:
+        """The one given, else the user's own of this model, else the one in the model's folder.
+
+        Raises:
+            CalibrationError: there is none, or it is of another model.
+        """
+        if self._calibration is not None:
+            return self._calibration
+        return find_calibration(self._model, self.model_id)
 
     def embed(self, pixels: NDArray[np.uint8], face: Face) -> Vector:
         """The vector of a face, however poor its picture.
@@ -169,6 +214,52 @@ class Recognizer:
         if gate:
             self.gate.check(quality)
         return Template(self.embed(pixels, face), quality, face, self.model_id)
+
+    def verify(
+        self,
+        a: Photo | NDArray[np.uint8] | Template,
+        b: Photo | NDArray[np.uint8] | Template,
+        *,
+        far: float = 1e-3,
+        extrapolate: bool = False,
+    ) -> Verification:
+        """Compare two faces.
+
+        Args:
+            a: a photo with one face, its pixels, or the template of a face.
+            b: the same.
+            far: false accept rate that the decision is made for.
+            extrapolate: also for rates that the calibration's data do not show; the answer's
+                ``method`` says so.
+
+        Raises:
+            CalibrationError: no threshold is known for this rate.
+            InputError: a template is of another model.
+            FaceError: as :meth:`template`.
+        """
+        threshold = self.calibration.threshold(far=far, extrapolate=extrapolate)
+        one, other = (self._as_template(face) for face in (a, b))
+        score = float(one.vector @ other.vector)
+        return Verification(
+            same=score >= threshold.value,
+            score=score,
+            threshold=threshold.value,
+            far=far,
+            far_interval=threshold.interval,
+            tar=threshold.tar,
+            method=threshold.method,
+            data=self.calibration.data,
+        )
+
+    def _as_template(self, face: Photo | NDArray[np.uint8] | Template) -> Template:
+        if not isinstance(face, Template):
+            return self.template(face)
+        if face.model_id != self.model_id:
+            raise InputError(
+                f"the template is of the model {face.model_id}, this is {self.model_id}: make it "
+                "anew from its picture"
+            )
+        return face
 
     def _run(self, view: NDArray[np.uint8]) -> Vector:
         image = (view.transpose(2, 0, 1)[None].astype(np.float32) - 127.5) / np.float32(127.5)

@@ -18,7 +18,15 @@ from visagist.errors import ModelDamagedError, ModelMissingError
 from visagist.runtime.manifest import MANIFEST, Manifest, read_file, read_manifest
 from visagist.runtime.onnx_scan import refuse_unsafe_onnx
 
-__all__ = ["ModelFiles", "bundled_models", "find_model", "list_models", "open_model", "user_models"]
+__all__ = [
+    "ModelFiles",
+    "bundled_models",
+    "find_model",
+    "list_models",
+    "open_model",
+    "user_data",
+    "user_models",
+]
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 MODEL, CONFIG = "model.onnx", "config.json"
@@ -60,21 +68,25 @@ def bundled_models() -> Path:
 
 
 def user_models() -> Path:
-    """The user's folder for models of their own.
+    """The user's folder for models of their own. It is not created: visagist only reads it."""
+    return user_data() / "models"
 
-    ``$VISAGIST_HOME/models`` when that variable is set, else the platform's place for a program's
-    data. It is not created: visagist only reads it.
+
+def user_data() -> Path:
+    """The user's folder for what belongs to visagist, which need not exist.
+
+    ``$VISAGIST_HOME`` when that variable is set, else the platform's place for a program's data.
     """
     home = os.environ.get("VISAGIST_HOME")
     if home:
-        return Path(home) / "models"
+        return Path(home)
     if sys.platform == "win32":
         base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
     elif sys.platform == "darwin":
         base = Path.home() / "Library" / "Application Support"
     else:
         base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
-    return base / "visagist" / "models"
+    return base / "visagist"
 
 
 def list_models() -> dict[str, Path]:
