@@ -32,6 +32,7 @@ __all__ = ["Core", "Entry", "unit_vector"]
 Vector = NDArray[np.float32]
 
 _ATTEMPTS = 20  # at a change, each after another process was quicker
+_ROUNDING = 1e-5  # by which a turned vector's cosine may be off; float32 loses less
 _UNIT = 1e-3  # how far from length 1 a vector may be
 
 
@@ -179,12 +180,24 @@ class Core:
         wanted = limit
         while True:
             found = self.store.search(
-                turned, model=self.ledger.model, threshold=threshold, limit=wanted
+                turned, model=self.ledger.model, threshold=threshold - _ROUNDING, limit=wanted
             )
-            live = [hit for hit in found if not self.fields(hit.person).expired(today)]
+            near = [Hit(hit.person, self._proven(hit.person, vector)) for hit in found]
+            near = [hit for hit in near if hit.score >= np.float32(threshold)]
+            live = [hit for hit in near if not self.fields(hit.person).expired(today)]
             if len(live) >= limit or len(found) < wanted:
-                return live[:limit]
+                return sorted(live, key=lambda hit: -hit.score)[:limit]
             wanted *= 4  # expired people stood in the way
+
+    def _proven(self, person: bytes, vector: Vector) -> float:
+        """Best score of a person's sealed templates: a store that searches only proposes people.
+
+        So whatever an index misses, or a server makes up, can hide a person and never name one.
+        """
+        model, dimension = self.ledger.model, self.ledger.dimension
+        theirs = self.store.records(Kind.TEMPLATE, person=person, model=model)
+        opened = (TemplateFields.vector_of(self.vault.open(record), dimension) for record in theirs)
+        return max((float(one @ vector) for one in opened), default=-1.0)
 
     def matchable(self, today: date) -> int:
         """How many people can be matched; all, where the store searches and knows no dates."""
