@@ -49,7 +49,7 @@ def test_two_processes_learn_what_one_does(tmp_path):
         assert step == CONFIG.steps
         for key, value in one.state_dict().items():
             assert torch.allclose(state["ema"][key], value, atol=1e-5)
-        assert float(state["companion follower"]["bias"]) == CONFIG.steps
+        assert float(state["companion follower"]["gain"]) == CONFIG.steps
         _, kept = load_latest(tmp_path / name / "averages" / "1")
         assert kept["gamma"] == 4.0
         assert kept["model"]["gain"].dtype == torch.float16

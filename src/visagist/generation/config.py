@@ -152,15 +152,15 @@ class DataConfig(BaseModel):
     folder: Literal["", "imagenet"] = Field(
         "", description="layout of a folder of class folders, instead of corpora"
     )
-    normal: Literal["unit", "imagenet"] = Field(
-        "unit",
-        description="pixels to [-1, 1], or minus ImageNet's mean over twice its deviation as EPG",
-    )
     flip: bool = Field(True, description="show every second picture mirrored")
     resident: bool = Field(
-        True, description="keep the pictures as bytes on the device; false reads them as needed"
+        True,
+        description="keep the faces as bytes in the device's memory; false reads them as needed "
+        "from the mapped cache",
     )
-    workers: int = Field(2, description="threads that decode where pictures are read", ge=0)
+    workers: int = Field(
+        2, description="threads that make batches ahead where pictures are read as needed", ge=0
+    )
     block: int = Field(
         8,
         description="so many pictures share a source of randomness; as batches are cut between "
@@ -241,6 +241,13 @@ class DiffusionConfig(BaseModel):
     levels: int = Field(
         1280, description="noise levels that sigma is snapped to; 0: not snapped", ge=0
     )
+    uniform: float = Field(
+        0.0,
+        description="share of levels drawn evenly from the grid instead, so that the highest, "
+        "where sampling starts, do not starve; 0.1 for short runs on faces",
+        ge=0,
+        le=1,
+    )
     weight: Literal["interval", "velocity"] = Field(
         "interval",
         description="of the squared error: 125.27 sigma^(-6/7), or ((1 + sigma) / sigma)^2 up to "
@@ -261,7 +268,9 @@ class ConsistencyConfig(BaseModel):
     batch: int = Field(1024, description="pictures a step over all processes", ge=2)
     log_mean: float = Field(-0.4, description="of ln t")
     log_std: float = Field(1.6, description="of ln t", gt=0)
-    stage: int = Field(100_000, description="steps after which the two levels move closer", ge=1)
+    stage_steps: int = Field(
+        100_000, description="steps after which the two levels move closer", ge=1
+    )
     first_stage: int = Field(1, description="stage that training begins with", ge=0)
     last_stage: int = Field(12, description="no stage after this one", ge=1)
     huber: float = Field(0.06, description="constant c of the pseudo-Huber loss", ge=0)

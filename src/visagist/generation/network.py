@@ -136,11 +136,16 @@ class PretrainNetwork(nn.Module):
         Returns:
             (B, E) class tokens behind the norm, and (2 pairs, projection) of the views.
         """
-        features = self.encoder(image, time)[-1][:, 0]
+        features = self.encoder(image, time)[-1][:, 0].contiguous()
         if not pairs:
-            return features, features[:0]
+            return features, features.new_zeros(0)
         views = features[:pairs], features[pairs : 2 * pairs]
         return features, torch.cat([self.projector(view) for view in views])
+
+    def sharded_parts(self) -> Iterator[nn.Module]:
+        """What FSDP gathers one at a time."""
+        yield from self.encoder.blocks
+        yield self.projector
 
 
 class GeneratorNetwork(nn.Module):

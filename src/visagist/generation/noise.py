@@ -35,10 +35,15 @@ def karras_levels(count: int) -> Numbers:
     """
     if count < 2:
         raise ValueError(f"a grid needs at least two levels, not {count}")
-    high, low = SIGMA_MAX ** (1 / RHO), SIGMA_MIN ** (1 / RHO)
-    levels: Numbers = np.linspace(high, low, count) ** RHO
+    levels = level_at(np.linspace(0, 1, count))
     levels[0], levels[-1] = SIGMA_MAX, SIGMA_MIN  # exactly, whatever the powers round to
     return levels
+
+
+def level_at(place: Numbers) -> Numbers:
+    """Base levels at places of the grid: 0 is the highest, 1 the lowest."""
+    high, low = SIGMA_MAX ** (1 / RHO), SIGMA_MIN ** (1 / RHO)
+    return np.asarray((high + place * (low - high)) ** RHO, np.float64)
 
 
 def nearest_levels(sigma: Numbers, levels: Numbers) -> NDArray[np.int64]:

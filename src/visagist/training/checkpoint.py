@@ -48,11 +48,29 @@ def load_latest(folder: Path) -> tuple[int, dict[str, Any]] | None:
     """
     paths = sorted(folder.glob(_PATTERN), reverse=True)
     for path in paths:
-        blob = path.read_bytes()
-        digest, body = blob[:32], blob[32:]
-        if hashlib.sha256(body).digest() == digest:
-            state = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
-            return int(path.stem.split("-")[1]), state
+        state = read_checkpoint(path)
+        if state is not None:
+            return step_of(path), state
     if paths:
         raise DataError(f"{folder}: every checkpoint is damaged; start again without --resume")
     return None
+
+
+def list_checkpoints(folder: Path) -> list[Path]:
+    """The checkpoints of a folder, the oldest first."""
+    return sorted(folder.glob(_PATTERN))
+
+
+def step_of(path: Path) -> int:
+    """The step in a checkpoint's name."""
+    return int(path.stem.split("-")[1])
+
+
+def read_checkpoint(path: Path) -> dict[str, Any] | None:
+    """The state in a checkpoint, or nothing where it is damaged."""
+    blob = path.read_bytes()
+    digest, body = blob[:32], blob[32:]
+    if hashlib.sha256(body).digest() != digest:
+        return None
+    state: dict[str, Any] = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
+    return state

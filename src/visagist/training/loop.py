@@ -95,7 +95,7 @@ class AccompaniedTask(Protocol):
 
     @property
     def companions(self) -> Mapping[str, nn.Module]:
-        """Networks that are not trained but change."""
+        """Networks that are not trained but change; they are sharded as the model is."""
 
     def after_step(self, step: int) -> None:
         """Called when step ``step`` (the first is 1) has changed the model."""
@@ -218,7 +218,8 @@ class _Run:
         self.called: nn.Module = self.model
         sharded = config.parallel == "fsdp"
         if sharded:
-            for model in (self.model, *(average.model for average in self.averages)):
+            followers = task.companions.values() if isinstance(task, AccompaniedTask) else ()
+            for model in (self.model, *(average.model for average in self.averages), *followers):
                 parallel.shard(model)
         if config.compile:
             self.model.compile(dynamic=False)

@@ -9,7 +9,7 @@ too large for one device.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
@@ -157,22 +157,23 @@ def shard(model: nn.Module) -> nn.Module:
         raise ConfigError(f"{type(model).__name__} cannot be sharded; use loop.parallel: ddp")
     for part in model.sharded_parts():
         fully_shard(part)
-    fully_shard(model)
+    # An average or a teacher has no backward pass that would divide the rest of it again.
+    fully_shard(model, reshard_after_forward=True)
     return model
 
 
 def replicated(model: nn.Module, device: torch.device) -> nn.Module:
     """The model as the losses call it: gradients are averaged over the processes.
 
-    Buffers are left alone, so that every process keeps its own.
+    Buffers are left alone after the start, so that every process keeps its own.
     """
     if world_size() == 1:
         return model
     devices = [device] if device.type == "cuda" else None
-    return DistributedDataParallel(model, device_ids=devices, broadcast_buffers=False)
+    return DistributedDataParallel(model, device_ids=devices, forward_sync_buffers=False)
 
 
-def local(tensors: list[Tensor]) -> list[Tensor]:
+def local(tensors: Sequence[Tensor]) -> list[Tensor]:
     """What this process holds of each tensor, as memory that can be written."""
     return [t.to_local() if isinstance(t, DTensor) else t for t in tensors]
 

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from visagist.errors import ConfigError, DataError
+from visagist.training.parallel import model_state, rank
 
 WEIGHTS, RECIPE = "model.safetensors", "recipe.json"
 
@@ -40,10 +41,16 @@ def read_recipe(path: Path, kind: type[Recipe]) -> Recipe:
 
 
 def write_run(folder: Path, model: nn.Module, recipe: BaseModel) -> None:
-    """Write the averaged weights and the resolved recipe, each whole or not at all."""
+    """Write the averaged weights and the resolved recipe, each whole or not at all.
+
+    Every process calls this, and process 0 writes.
+    """
+    gathered = model_state(model)
+    if rank():
+        return
     folder.mkdir(parents=True, exist_ok=True)
     weights = folder / f"{WEIGHTS}.part"
-    state = {name: value.contiguous().cpu() for name, value in model.state_dict().items()}
+    state = {name: value.contiguous().cpu() for name, value in gathered.items()}
     save_file(state, weights)
     weights.replace(folder / WEIGHTS)
     text = folder / f"{RECIPE}.part"
