@@ -16,6 +16,7 @@ from visagist.cli import (
     doctor,
     evaluate,
     export,
+    gallery,
     makeup,
     styles,
     train,
@@ -42,6 +43,7 @@ app.add_typer(benchmark.app, name="benchmark")
 app.add_typer(corpus.app, name="corpus")
 app.add_typer(train.app, name="train")
 app.add_typer(export.app, name="export")
+app.add_typer(gallery.app, name="gallery")
 
 
 def _version(asked: bool) -> None:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+import json
+import os
+import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
+from visagist.errors import GalleryWriteError
 from visagist.gallery.core import Core, Entry
 from visagist.gallery.payload import TemplateFields, crop_from_bytes
 from visagist.gallery.store import Kind
 from visagist.gallery.types import Person
 from visagist.photo import Photo
 
-__all__ = ["export"]
+__all__ = ["export", "write_export"]
 
 
 def export(
@@ -38,6 +44,41 @@ def export(
     for person in people:
         with core.lock:
             yield _document(core, person, vectors=vectors, crops=crops)
+
+
+def write_export(
+    path: Path, documents: Iterable[dict[str, Any]], *, overwrite: bool = False
+) -> int:
+    """Write documents as JSON Lines, whole or not at all, readable by the owner only.
+
+    They are written as they come, since a large gallery's do not fit into memory.
+
+    Returns:
+        How many there were.
+
+    Raises:
+        GalleryWriteError: the file exists, or cannot be written.
+    """
+    if not overwrite and os.path.lexists(path):
+        raise GalleryWriteError(f"{path} exists already; give --overwrite or another name")
+    temporary = path.parent / f".visagist-{secrets.token_hex(8)}.tmp"
+    count = 0
+    try:
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            for document in documents:
+                file.write(json.dumps(document, ensure_ascii=False) + "\n")
+                count += 1
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the path
+        reason = (error.strerror if isinstance(error, OSError) else None) or error
+        raise GalleryWriteError(f"{path} cannot be written ({reason})") from error
+    finally:
+        with suppress(OSError, ValueError):
+            temporary.unlink(missing_ok=True)
+    return count
 
 
 def _document(core: Core, person: Person, *, vectors: bool, crops: bool) -> dict[str, Any]:

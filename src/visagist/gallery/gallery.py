@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -296,9 +296,9 @@ class Gallery:
         name: str,
         *,
         consent: str | None = None,
-        retain_until: date | None = None,
+        retain_until: date | None | Literal["unchanged"] = "unchanged",
     ) -> Person:
-        """Give a person another consent note or a later or earlier retention date.
+        """Give a person another consent note, or a later, earlier or (``None``) no last day.
 
         Raises:
             UnknownPersonError: there is nobody of this name.
@@ -314,7 +314,7 @@ class Gallery:
             after = replace(
                 before,
                 consent=note or before.consent,
-                retain_until=retain_until or before.retain_until,
+                retain_until=before.retain_until if retain_until == "unchanged" else retain_until,
             )
             sealed = core.vault.seal(
                 after.to_bytes(), Kind.PERSON, record.id, record.id, tag=record.tag
