@@ -296,7 +296,7 @@ class Gallery:
         name: str,
         *,
         consent: str | None = None,
-        retain_until: date | None | Literal["unchanged"] = "unchanged",
+        retain_until: date | Literal["unchanged"] | None = "unchanged",
     ) -> Person:
         """Give a person another consent note, or a later, earlier or (``None``) no last day.
 

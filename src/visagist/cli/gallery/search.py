@@ -92,11 +92,10 @@ def search(
                     if single:
                         raise
                     print(f"visagist: {path}: {error}", file=sys.stderr)
-                    documents.append(
-                        {"input": str(path), "error": error_fields(error), "faces": []}
-                    )
+                    told: dict[str, Any] = {"faces": [], "error": error_fields(error)}
                 else:
-                    documents.append({"input": str(path), "faces": [_face(one) for one in found]})
+                    told = {"faces": [_face(one) for one in found]}
+                documents.append({"input": str(path)} | told)
                 advance(done + 1)
         promise = _promise(limit, opened)
     failed = sum("error" in document for document in documents)

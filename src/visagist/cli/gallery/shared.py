@@ -43,6 +43,7 @@ CalibrationFile = Annotated[
 
 @contextmanager
 def opened_gallery(place: str, key: Path | None) -> Iterator[Gallery]:
+    """An existing gallery, closed afterwards."""
     with needs_extra("gallery"):
         from visagist.gallery.crypto import read_key
         from visagist.gallery.gallery import Gallery
@@ -67,6 +68,11 @@ def recognizer_of(model: str, gallery: Gallery | None = None, threads: int = 1) 
 def calibrated(
     recognizer: Recognizer, path: Path | None, fpir: float, size: int, *, extrapolate: bool
 ) -> Threshold:
+    """The threshold for an FPIR in a gallery of so many people.
+
+    Raises:
+        CalibrationError: there is no calibration, or its data cannot show this rate.
+    """
     from visagist.recognition.calibration_store import read_calibration
 
     calibration = (
@@ -96,6 +102,7 @@ def parse_date(text: str) -> date | None:
 
 
 def person_fields(person: Person) -> dict[str, Any]:
+    """For JSON."""
     return asdict(person) | {
         "retain_until": person.retain_until.isoformat() if person.retain_until else None,
         "enrolled": person.enrolled.isoformat(),
@@ -104,4 +111,5 @@ def person_fields(person: Person) -> dict[str, Any]:
 
 
 def error_fields(error: VisagistError) -> dict[str, str]:
+    """For JSON."""
     return {"type": type(error).__name__, "message": str(error)}
