@@ -11,15 +11,18 @@ import typer
 
 from visagist.cli import (
     benchmark,
+    calibrate,
     corpus,
     demo,
     doctor,
+    embed,
     evaluate,
     export,
     gallery,
     makeup,
     styles,
     train,
+    verify,
 )
 from visagist.cli.output import print_error
 from visagist.errors import VisagistError
@@ -38,6 +41,9 @@ app.command("makeup")(makeup.makeup)
 app.command("styles")(styles.styles)
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
+app.command("verify")(verify.verify)
+app.command("embed")(embed.embed)
+app.command("calibrate")(calibrate.calibrate)
 app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(benchmark.app, name="benchmark")
 app.add_typer(corpus.app, name="corpus")

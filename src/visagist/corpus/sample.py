@@ -48,6 +48,11 @@ class Origin:
     split: str = ""
     parents: tuple[str, ...] = ()
 
+    @property
+    def person(self) -> str:
+        """The identity; a picture without one is its own person."""
+        return self.identity or f"{self.source}/{self.item}"
+
 
 @dataclass(frozen=True, slots=True)
 class Quality:

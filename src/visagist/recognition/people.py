@@ -53,7 +53,7 @@ def records_of(corpora: Sequence[Path], keys: Sequence[str]) -> list[Record]:
 
 def person_of(record: Record) -> str:
     """The identity of a face; a picture without one is its own person."""
-    return record.origin.identity or f"{record.origin.source}/{record.origin.item}"
+    return record.origin.person
 
 
 def sort_people(records: Sequence[Record], config: PeopleConfig) -> People:

@@ -81,7 +81,7 @@ def is_grey(quality: Quality) -> bool:
 
 def person(record: Record) -> str:
     """The identity, or the picture where it is its own person."""
-    return record.origin.identity or f"{record.origin.source}/{record.origin.item}"
+    return record.origin.person
 
 
 def draw_parents(

@@ -159,11 +159,20 @@ def open_source(spec: str | Path | SourceConfig, data: Path | None = None) -> So
 
 
 def open_sources(
-    specs: Sequence[str | Path | SourceConfig], data: Path | None = None
+    specs: Sequence[str | Path | SourceConfig],
+    data: Path | None = None,
+    *,
+    folders_are: str = "",
 ) -> list[Source]:
     """Open several sources, each with a name of its own.
 
     Sources without a given name take that of their folder; a second ``photos`` is ``photos-2``.
+
+    Args:
+        specs: as :func:`open_source`.
+        data: as :func:`open_source`.
+        folders_are: layout of a folder of folders that shows none, such as ``identities``; without
+            it such a folder is refused.
 
     Raises:
         InputError: as :func:`open_source`, two sources have one name, or one lies in
@@ -185,7 +194,7 @@ def open_sources(
             raise InputError(f"two sources are named {config.name!r}: name one of them differently")
         name = config.name or _free_name(root, names)
         names.add(name)
-        opened.append(OpenedSource(name, _layout(config.layout, root), root, config))
+        opened.append(OpenedSource(name, _layout(config.layout, root, folders_are), root, config))
     return opened
 
 
@@ -204,7 +213,7 @@ def _free_name(root: Path, taken: set[str]) -> str:
     return name
 
 
-def _layout(name: str, root: Path) -> Layout:
+def _layout(name: str, root: Path, folders_are: str) -> Layout:
     if not root.exists():
         raise DataError(f"{printable(str(root))} does not exist: check the path of the source")
     names = list_names(root) if root.is_dir() else []
@@ -214,10 +223,10 @@ def _layout(name: str, root: Path) -> Layout:
         if name not in LAYOUTS:
             raise InputError(_unknown_layout(name))
         return LAYOUTS[name]
-    return _recognise(root, names)
+    return _recognise(root, names, folders_are)
 
 
-def _recognise(root: Path, names: Sequence[str]) -> Layout:
+def _recognise(root: Path, names: Sequence[str], folders_are: str) -> Layout:
     """The layout of a path by its files.
 
     Raises:
@@ -239,6 +248,8 @@ def _recognise(root: Path, names: Sequence[str]) -> Layout:
     if LAYOUTS["folder"].recognise(root, names):
         _refuse_a_part(root)
         return LAYOUTS["folder"]
+    if root.is_dir() and folders_are:
+        return LAYOUTS[folders_are]
     if root.is_dir():
         raise InputError(
             f"{where} has no known layout and no picture of its own. Where its sub-folders are "
