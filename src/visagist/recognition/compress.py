@@ -71,10 +71,10 @@ def compress(
         progress(number, total)
         assert isinstance(master, TeacherBlock)
         hidden = _in_parts(master.first, wanted)
-        _compute(block.first, master.first, ours, hidden)
+        compute_convolution(block.first, master.first, ours, hidden)
         mine = F.relu(_in_parts(block.first, ours))
         output = _in_parts(master.second, F.relu(hidden))
-        _compute(block.second, master.second, mine, output)
+        compute_convolution(block.second, master.second, mine, output)
         ours = _joined(ours, _in_parts(block.second, mine), block.down)
         wanted = _joined(wanted, output, master.down)
     features, targets = ours.mean((2, 3)), teacher.head(wanted.mean((2, 3)))
@@ -111,7 +111,7 @@ def _fit_stem(stem: nn.Module, faces: Tensor, wanted: Tensor, *, steps: int, see
             schedule.step()
 
 
-def _compute(conv: Convolution, master: nn.Conv2d, x: Tensor, y: Tensor) -> None:
+def compute_convolution(conv: Convolution, master: nn.Conv2d, x: Tensor, y: Tensor) -> None:
     """Weights of a convolution from the teacher's, for inputs ``x`` and wanted outputs ``y``."""
     assert master.bias is not None
     layers = [layer for layer in conv if isinstance(layer, nn.Conv2d)]

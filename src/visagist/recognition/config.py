@@ -22,7 +22,8 @@ class NetworkConfig(BaseModel):
     kind: Literal["residual", "mobilefacenet"] = Field(
         "residual",
         description="residual: plain 3x3 convolutions, in factors where ranks say so; trains ten "
-        "times faster on a CPU than mobilefacenet's depthwise convolutions, and runs faster too",
+        "times faster on a CPU than mobilefacenet's depthwise convolutions, and runs faster too; "
+        "mobilefacenet has one shape, and uses input_size and embedding alone",
     )
     input_size: int = Field(INPUT_SIZE, description="side of the face in pixels", ge=64)
     embedding: int = Field(128, description="length of the embedding", ge=8)

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from visagist.recognition.config import NetworkConfig
+from visagist.recognition.mobilefacenet import MobileFaceNet
 
 __all__ = ["EmbeddingNetwork", "make_network"]
 
@@ -107,5 +108,7 @@ class EmbeddingNetwork(nn.Module):
 
 
 def make_network(config: NetworkConfig) -> nn.Module:
-    """The network that a config names."""
+    """The network that a config names: (n, 3, s, s) in [-1, 1] to (n, d), not normalised."""
+    if config.kind == "mobilefacenet":
+        return MobileFaceNet(config.embedding, config.input_size)
     return EmbeddingNetwork(config)
