@@ -61,12 +61,36 @@ class HalfSplits:
         return cls(trials.searches[0], stranger, enrolled, trials.probes, trials.people)
 
     @cached_property
-    def _order(self) -> Indices:
-        return np.argsort(-self.stranger, axis=1, kind="stable")
+    def _ranked(self) -> tuple[Scores, Indices, NDArray[np.bool_]]:
+        """Strangers of each split, best first: score, probe, and whether there is one."""
+        order = np.argsort(-self.stranger, axis=1, kind="stable")
+        # enrolled people hold minus infinity; failed searches do so too, and must stay before them
+        order = np.take_along_axis(
+            order,
+            np.argsort(np.take_along_axis(self.enrolled, order, 1), axis=1, kind="stable"),
+            1,
+        )[:, : int((~self.enrolled).sum(1).max())]
+        return (
+            np.take_along_axis(self.stranger, order, 1),
+            order,
+            ~np.take_along_axis(self.enrolled, order, 1),
+        )
 
     @cached_property
-    def _ranked(self) -> Scores:
-        return np.take_along_axis(self.stranger, self._order, 1)
+    def _mated(self) -> Scores:
+        return self.enrolled.astype(np.float64)
+
+    @cached_property
+    def _together(self) -> tuple[Scores, Indices]:
+        """Strangers of all splits, best first: score and probe."""
+        splits, probes = np.nonzero(~self.enrolled)
+        scores = self.stranger[splits, probes]
+        order = np.argsort(-scores, kind="stable")
+        return scores[order], probes[order]
+
+    def _counted(self, weights: Scores | None) -> Scores:
+        """(n,) how often each probe counts."""
+        return np.ones(len(self.probes)) if weights is None else weights[self.probes]
 
     def fnir(self, fpir: float, weights: Scores | None = None) -> float:
         """Mean FNIR over the splits, each at the threshold its own gallery needs for ``fpir``.
@@ -81,30 +105,27 @@ class HalfSplits:
         Returns:
             NaN when no split has both mated searches and strangers.
         """
-        person = np.ones(self.people) if weights is None else weights
-        counted = np.broadcast_to(person[self.probes], self.stranger.shape)
-        strangers = np.where(self.enrolled, 0.0, counted)
-        above = np.cumsum(np.take_along_axis(strangers, self._order, 1), axis=1)
-        allowed = fpir * above[:, -1:] + _SLACK
-        first_too_many = np.argmax(above > allowed, axis=1)  # none: weights of zero, left out below
-        threshold = self._ranked[np.arange(len(above)), first_too_many]
-        mated = np.where(self.enrolled, counted, 0.0)
-        missed = (mated * (self.mate <= threshold[:, None])).sum(1)
-        searches = mated.sum(1)
+        counted = self._counted(weights)
+        scores, probes, there = self._ranked
+        above = np.cumsum(counted[probes] * there, axis=1)
+        searches = self._mated @ counted
         usable = (searches > 0) & (above[:, -1] > 0)
-        return float((missed[usable] / searches[usable]).mean()) if usable.any() else math.nan
+        if not usable.any():
+            return math.nan
+        first_too_many = np.argmax(above > fpir * above[:, -1:] + _SLACK, axis=1)
+        threshold = scores[np.arange(len(scores)), first_too_many]
+        missed = (self._mated * (self.mate <= threshold[:, None])) @ counted
+        return float((missed[usable] / searches[usable]).mean())
 
     def pooled(self, fpir: float, weights: Scores | None = None) -> float:
         """FNIR at one threshold for all splits, set on the strangers of all of them together."""
-        person = np.ones(self.people) if weights is None else weights
-        counted = np.broadcast_to(person[self.probes], self.stranger.shape)
-        scores, order = self._flat
-        strangers = np.where(self.enrolled, 0.0, counted).ravel()[order]
-        mated = np.where(self.enrolled, counted, 0.0)
+        counted = self._counted(weights)
+        scores, probes = self._together
+        strangers, mated = counted[probes], counted * self._mated.sum(0)
         if not strangers.any() or not mated.any():
             return math.nan
         threshold = rates.far_threshold(scores, fpir, strangers)
-        return float((mated * (self.mate <= threshold)).sum() / mated.sum())
+        return 1 - rates.tar(self.mate, threshold, mated)
 
     def interpolated(self, fpir: float) -> float:
         """Mean FNIR over the splits at the interpolated quantile of each gallery's strangers.
@@ -122,11 +143,6 @@ class HalfSplits:
             threshold = np.quantile(np.maximum(strangers, floor), 1 - fpir)
             values.append(float((self.mate[enrolled] <= threshold).mean()))
         return float(np.mean(values)) if values else math.nan
-
-    @cached_property
-    def _flat(self) -> tuple[Scores, Indices]:
-        order = np.argsort(-self.stranger.ravel(), kind="stable")
-        return self.stranger.ravel()[order], order
 
     def report(self, *, resamples: int) -> dict[str, Any]:
         """FNIR at each FPIR, per gallery and pooled, with intervals."""
