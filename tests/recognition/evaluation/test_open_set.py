@@ -114,6 +114,15 @@ def test_the_fixed_list_counts_strangers_and_everybody_left_out_once():
     assert more["non_mated_searches"] == 250 + 120
 
 
+def test_no_miss_among_few_enrolled_people_is_not_made_surer_by_many_strangers():
+    trials = people(40, 0.01)
+    strangers = np.full((300, 40), -0.9)
+    names = [f"s{i}" for i in range(300)]
+    report = fixed_list(trials, strangers, names, resamples=10)
+    assert report["fnir_fpir_1e-1"]["value"] == 0
+    assert report["fnir_fpir_1e-1"]["interval"] == pytest.approx([0, 0.0881], abs=1e-4)
+
+
 def test_a_list_without_strangers_still_leaves_everybody_out_once():
     trials = people(40, 0.9)
     report = fixed_list(trials, np.empty((0, 40)), [], resamples=10)

@@ -184,11 +184,21 @@ def counted(k: int, n: int) -> dict[str, Any]:
 
 
 def interval(
-    statistic: Callable[[Scores], float], people: int, resamples: int
+    statistic: Callable[[Scores], float],
+    people: int,
+    resamples: int,
+    trials: int | None = None,
 ) -> list[float | None] | None:
-    """Bootstrap interval of a share; Clopper-Pearson's for so many people at 0 and 1.
+    """Bootstrap interval of a share; Clopper-Pearson's at 0 and 1.
 
     Resampling people without an error never makes one, so that it would claim certainty.
+
+    Args:
+        statistic: from (people,) weights to the share.
+        people: how many people are resampled.
+        resamples: how often; 0 gives ``None``.
+        trials: how many independent trials the share is of, for Clopper-Pearson; as many as people
+            when ``None``.
     """
     if resamples == 0:
         return None
@@ -196,7 +206,8 @@ def interval(
     if not math.isfinite(value):
         return None
     if value in {0.0, 1.0}:
-        low, high = rates.binomial_interval(round(value) * people, people)
+        n = trials or people
+        low, high = rates.binomial_interval(round(value) * n, n)
     else:
         low, high = rates.bootstrap(statistic, people, resamples=resamples)
     return [rounded(low), rounded(high)]

@@ -214,7 +214,9 @@ def fixed_list(
 
             entry = {
                 "value": rounded(value),
-                "interval": interval(resampled, trials.people + len(names), resamples),
+                "interval": interval(
+                    resampled, trials.people + len(names), resamples, trials.people
+                ),
                 "threshold": rounded(threshold),
             }
         report[f"fnir_fpir_{short(fpir)}"] = entry
