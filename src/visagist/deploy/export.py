@@ -27,6 +27,7 @@ from visagist.face.mesh.training import MeshRecipe
 from visagist.face.parser.classes import CLASSES
 from visagist.face.parser.config import ParserRecipe
 from visagist.face.parser.network import ParserNetwork
+from visagist.generation.training import load_generator
 from visagist.makeup.network import MakeupNetwork
 from visagist.makeup.training import MakeupRecipe
 from visagist.recognition.config import EmbeddingRun
@@ -66,10 +67,32 @@ class _Half(nn.Module):
         return tuple(o.float() for o in out) if isinstance(out, tuple) else out.float()
 
 
+class _ByName(nn.Module):
+    """A network whose optional inputs are given by name, called by position as exporters do."""
+
+    def __init__(self, model: nn.Module, names: tuple[str, ...]) -> None:
+        super().__init__()
+        self.model, self.names = model, names
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """The network's output."""
+        output: Tensor = self.model(**dict(zip(self.names, inputs, strict=True)))
+        return output
+
+
 def to_onnx(
-    model: nn.Module, example: Sequence[Tensor], inputs: Sequence[str], outputs: Sequence[str]
+    model: nn.Module,
+    example: Sequence[Tensor],
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    *,
+    batched: bool = False,
 ) -> bytes:
-    """A single self-contained ONNX file with static shapes, checked by the ONNX checker."""
+    """A single self-contained ONNX file, checked by the ONNX checker.
+
+    Shapes are static, but for the first dimension of everything where it is ``batched``.
+    """
+    axes = {name: {0: "batch"} for name in (*inputs, *outputs)} if batched else None
     stream = io.BytesIO()
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # the exporter announces its successor on every call
@@ -80,6 +103,7 @@ def to_onnx(
             input_names=list(inputs),
             output_names=list(outputs),
             opset_version=OPSET,
+            dynamic_axes=axes,
             dynamo=False,
         )
     proto = onnx.load_from_string(stream.getvalue())
@@ -203,6 +227,49 @@ def export_recognizer(run: Path, output: Path, *, version: str | None = None) ->
     )
 
 
+def export_generator(
+    run: Path,
+    output: Path,
+    *,
+    version: str | None = None,
+    weights: Mapping[str, Tensor] | None = None,
+) -> dict[str, Any]:
+    """Export a stage-2 run of a generator to a model folder; see :func:`export_mesh`.
+
+    The file holds the network alone: noise levels, scales and samplers are
+    :class:`visagist.generation.inference.Generator`'s, which needs no torch. So a model for one
+    step and one for many have the same inputs, and any number of pictures goes in at once.
+
+    Args:
+        run: finished run of stage 2.
+        output: the model folder.
+        version: of the model; the package's by default.
+        weights: others than the run's own average, such as one found afterwards.
+    """
+    recipe, model = load_generator(run, weights)
+    network = recipe.network
+    side, width = network.image_size, network.encoder_width
+    example = {"image": _noise((1, 3, side, side)), "time": _noise((1, width))}
+    if network.classes:
+        count = network.classes + 1
+        example["label"] = torch.full((1, count), 1 / count)
+    if network.source:
+        example["condition"] = _noise((1, network.condition_channels, side, side))
+    config = {"kind": "generator", "stage": recipe.stage, **network.model_dump()}
+    return _write(
+        run,
+        output,
+        model,
+        example=example,
+        outputs=("output",),
+        config=config,
+        name=f"generator-{side}-{recipe.stage}",
+        version=version,
+        deployed=lambda whole: _ByName(whole, tuple(example)),
+        batched=True,
+    )
+
+
 def _noise(shape: tuple[int, ...]) -> Tensor:
     return torch.rand(shape, generator=torch.Generator().manual_seed(7)) * 2 - 1
 
@@ -218,6 +285,7 @@ def _write(
     name: str,
     version: str | None,
     deployed: Callable[[nn.Module], nn.Module] = lambda model: model,
+    batched: bool = False,
 ) -> dict[str, Any]:
     state = {k: v.contiguous() for k, v in model.state_dict().items()}  # before folding: trainable
     model = deployed(fold(copy.deepcopy(model).eval()))
@@ -226,12 +294,16 @@ def _write(
         model(*example.values())
     config["gflops"] = round(counter.get_total_flops() / 1e9, 4)
     files: dict[str, bytes] = {
-        "model.onnx": to_onnx(model, list(example.values()), list(example), outputs)
+        "model.onnx": to_onnx(
+            model, list(example.values()), list(example), outputs, batched=batched
+        )
     }
     report: dict[str, Any] = {"params": config["params"], "gflops": config["gflops"], "files": {}}
     errors = {"model.onnx": parity(files["model.onnx"], model, example)}
     half = _Half(copy.deepcopy(model))
-    files["model-fp16.onnx"] = to_onnx(half, list(example.values()), list(example), outputs)
+    files["model-fp16.onnx"] = to_onnx(
+        half, list(example.values()), list(example), outputs, batched=batched
+    )
     errors["model-fp16.onnx"] = parity(files["model-fp16.onnx"], model, example)
     for file, error in errors.items():
         if not error <= LIMITS[file]:

@@ -107,7 +107,7 @@ class PatchHead(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """(B, (S/patch)^2, width) -> (B, 3, S, S)."""
         x = self.write(self.norm(tokens)).transpose(1, 2)
-        n, side, patch = len(x), self.side, self.patch
+        n, side, patch = x.shape[0], self.side, self.patch
         if self.overlap:
             whole = side * patch
             image = F.fold(

@@ -61,7 +61,7 @@ class Encoder(nn.Module):
         patches = self.patches(image)
         if extra is not None:
             patches = patches + extra
-        cls = self.cls.expand(len(image), -1, -1)
+        cls = self.cls.expand(image.shape[0], -1, -1)
         if label is not None:
             cls = cls + label[:, None]
         x = torch.cat([cls, time[:, None].to(patches.dtype), patches], 1) + self.positions
