@@ -18,6 +18,7 @@ import blend_tables
 import corpus_tables
 import head_tables
 import parser_tables
+import recognition_tables
 from table import load as _load
 from table import table as _table
 
@@ -30,6 +31,7 @@ FILES = (
     "docs/corpus.md",
     "docs/face-parser.md",
     "docs/feeding.md",
+    "docs/recognition.md",
     "docs/scale.md",
     "docs/synthetic-heads.md",
     "src/visagist/models/makeup-tiny/card.md",
@@ -279,6 +281,7 @@ TABLES: dict[str, Callable[[], str]] = {
     **corpus_tables.TABLES,
     **head_tables.TABLES,
     **parser_tables.TABLES,
+    **recognition_tables.TABLES,
 }
 
 
