@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ from visagist.gallery.payload import crop_of
 from visagist.gallery.types import SearchResult, Threshold
 from visagist.photo import Photo
 from visagist.photo.batch import gather
+from visagist.photo.files import read_bytes
+from visagist.photo.limits import Limits
 
 __all__ = [
     "Found",
@@ -214,7 +217,11 @@ def _enroll_one(
     settings: Settings,
     ours: set[str],
 ) -> tuple[Literal["enrolled", "added", "already"], str]:
-    photo = Photo.open(picture.path)
+    data = read_bytes(picture.path, max_bytes=Limits().max_bytes)
+    digest = hashlib.sha256(data + str(settings.pick).encode()).digest()
+    if gallery.has(picture.person, digest):
+        return "already", gallery.person(picture.person).id
+    photo = Photo.open(data)
     template = recognizer.template(photo, pick=settings.pick, gate=settings.gate)
     done = gallery.enroll(
         picture.person,
@@ -224,6 +231,7 @@ def _enroll_one(
         retain_until=settings.retain_until,
         crop=crop_of(photo.pixels, template.face) if settings.keep_crops else None,
         source=picture.path.name,
+        picture=digest,
         add=settings.add or gallery.id_of(picture.person) in ours,
         lookalike=settings.lookalike,
     )

@@ -21,7 +21,7 @@ from visagist.errors import (
 )
 from visagist.gallery.crypto import Vault
 from visagist.gallery.ledger import Draft, Ledger, Tally
-from visagist.gallery.names import same_name
+from visagist.gallery.names import normal_name, same_name
 from visagist.gallery.payload import PersonFields, TemplateFields
 from visagist.gallery.search import ExactIndex
 from visagist.gallery.store import GalleryStore, Hit, Kind, Record, SearchingStore
@@ -213,13 +213,18 @@ class Core:
         """What a person is found by."""
         return self.vault.tag("name", same_name(name))
 
+    def template_tag(self, person: bytes, model: str, picture: bytes) -> bytes:
+        """What the template of a person's picture is found by."""
+        return self.vault.tag("template", person + picture + model.encode())
+
     def lookup(self, name: str) -> Record:
         """The sealed record of a person, by name or by the 32 digits of their id.
 
         Raises:
             UnknownPersonError: there is none; the message gives the nearest name.
+            InputError: it is no name.
         """
-        record = self.find(name)
+        record = self.find(normal_name(name))
         if record is None and len(name) == 32:
             try:
                 record = self.store.get(Kind.PERSON, bytes.fromhex(name))

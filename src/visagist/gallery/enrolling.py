@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -34,6 +35,7 @@ class Submission:
     retain_until: date | None
     crop: FaceCrop | None = None
     source: str = ""
+    picture: bytes = b""
 
 
 @dataclass(slots=True)
@@ -74,7 +76,7 @@ class Plan:
         tag = self.core.name_tag(one.person)
         known = self._people.get(tag) or self.core.store.find(Kind.PERSON, tag)
         id = secrets.token_bytes(ID_BYTES) if known is None else known.id
-        mark = self.core.vault.tag("vector", id + one.vector.tobytes())
+        mark = self.core.template_tag(id, self.core.ledger.model, one.picture)
         if known is not None and self._have(mark):
             self.outcomes.append((id, "already", one.crop is not None))
             return
@@ -136,7 +138,7 @@ class Plan:
         if one.crop is not None:
             crop = secrets.token_bytes(ID_BYTES)
             self.draft.put(vault.seal(crop_bytes(one.crop), Kind.CROP, crop, id))
-        data = TemplateFields(one.vector, one.source, crop, now).to_bytes()
+        data = TemplateFields(one.vector, one.source, crop, now, one.picture).to_bytes()
         self.draft.put(
             vault.seal(
                 data,
@@ -160,11 +162,13 @@ def checked(core: Core, one: Submission) -> Submission:
     """
     if one.retain_until is not None and one.retain_until < date.today():
         raise InputError(f"the retention date {one.retain_until} of {one.person!a} is in the past")
+    vector = core.unit_vector(one.vector)
     return replace(
         one,
         person=normal_name(one.person),
         consent=normal_note(one.consent),
-        vector=core.unit_vector(one.vector),
+        vector=vector,
+        picture=one.picture or hashlib.sha256(vector.tobytes()).digest(),
         source="".join(c if c.isprintable() else "?" for c in one.source[-200:]),
     )
 

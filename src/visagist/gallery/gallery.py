@@ -155,6 +155,7 @@ class Gallery:
         retain_until: date | None,
         crop: FaceCrop | None = None,
         source: str = "",
+        picture: bytes = b"",
         add: bool = False,
         lookalike: float | None = None,
     ) -> Enrolment:
@@ -171,6 +172,7 @@ class Gallery:
                 ``add``, this and the note replace what was there.
             crop: the picture to keep for a later model, if the person agreed to that.
             source: name of the picture.
+            picture: a digest of it, by which :meth:`has` finds it again; by default the vector's.
             add: whether the person may be in the gallery already.
             lookalike: least cosine at which the face is taken to be that of somebody else in the
                 gallery, which is refused; ``None`` not to look.
@@ -183,7 +185,7 @@ class Gallery:
             InputError: a name, note, date or vector that is not valid.
             GalleryWriteError, GalleryConflictError: it could not be written.
         """
-        one = Submission(person, vector, consent, retain_until, crop, source)
+        one = Submission(person, vector, consent, retain_until, crop, source, picture)
         return self.enroll_many([one], model_id=model_id, add=add, lookalike=lookalike)[0]
 
     def enroll_many(
@@ -290,6 +292,21 @@ class Gallery:
         with self._core.lock:
             record = self._core.find(normal_name(name))
         return None if record is None else record.id.hex()
+
+    def has(self, person: str, picture: bytes) -> bool:
+        """Whether a person is enrolled with a picture of this digest.
+
+        Raises:
+            InputError: it is no name.
+        """
+        core = self._core
+        with core.lock:
+            core.refresh()
+            record = core.find(normal_name(person))
+            if record is None:
+                return False
+            tag = core.template_tag(record.id, core.ledger.model, picture)
+            return core.store.find(Kind.TEMPLATE, tag) is not None
 
     def change(
         self,

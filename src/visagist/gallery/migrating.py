@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from visagist.errors import InputError, VisagistError
 from visagist.gallery.core import Core, Entry, unit_vector
@@ -86,7 +87,7 @@ def _embed_again(core: Core, embedder: Embedder, person: Person) -> list[str]:
             except VisagistError as error:
                 reasons.append(str(error))
                 continue
-            data = TemplateFields(vector, old.source, old.crop, old.enrolled).to_bytes()
+            data = replace(old, vector=vector).to_bytes()
             draft.put(
                 core.vault.seal(
                     data,
@@ -94,7 +95,7 @@ def _embed_again(core: Core, embedder: Embedder, person: Person) -> list[str]:
                     secrets.token_bytes(ID_BYTES),
                     id,
                     model=embedder.model_id,
-                    tag=core.vault.tag("vector", id + vector.tobytes()),
+                    tag=core.template_tag(id, embedder.model_id, old.picture),
                     vector=core.turned(vector),
                 )
             )

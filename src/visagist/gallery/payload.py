@@ -106,12 +106,14 @@ class TemplateFields:
         source: name of the picture, or "".
         crop: id of the kept picture, or b"".
         enrolled: UTC.
+        picture: digest of the picture, or of the vector where no picture was named.
     """
 
     vector: NDArray[np.float32]
     source: str
     crop: bytes
     enrolled: datetime
+    picture: bytes
 
     def to_bytes(self) -> bytes:
         """The vector first, then the rest as JSON."""
@@ -119,6 +121,7 @@ class TemplateFields:
             "source": self.source,
             "crop": self.crop.hex(),
             "enrolled": self.enrolled.isoformat(timespec="seconds"),
+            "picture": self.picture.hex(),
         }
         return self.vector.astype("<f4").tobytes() + json.dumps(fields).encode()
 
@@ -136,6 +139,7 @@ class TemplateFields:
                 fields["source"],
                 bytes.fromhex(fields["crop"]),
                 datetime.fromisoformat(fields["enrolled"]),
+                bytes.fromhex(fields["picture"]),
             )
         except (KeyError, ValueError, TypeError) as error:
             raise _misread("template") from error
