@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tests.corpus.small_corpus import drawn_sample, write_corpus
+from tests.recognition.made_people import write_model
 
 pytest.importorskip("pyarrow")
 pytest.importorskip("cv2")
@@ -41,3 +42,17 @@ def test_a_split_without_people_and_a_folder_without_a_corpus(run, faces, tmp_pa
     ran = run("corpus", "blends", tmp_path, "-o", tmp_path / "out")
     assert ran.code == 3
     assert "no finished corpus" in ran.err
+
+
+def test_a_recognition_model_refuses_blends_that_resemble_a_parent(run, faces, tmp_path):
+    model = write_model(tmp_path / "drawn")
+    options = ["-n", "2", "--parents", "2", "--split", "train", "--engine", "serial", "--json"]
+    options += ["--embedder", model]
+    ran = run("corpus", "blends", faces, "-o", tmp_path / "all", *options, "--max-cosine", "1")
+    assert ran.code == 0, ran.err
+    assert ran.json["samples"] == 4
+    ran = run("corpus", "blends", faces, "-o", tmp_path / "none", *options, "--max-cosine", "-1")
+    assert ran.json["dropped"] == {"like_a_parent": 2}
+    ran = run("corpus", "blends", faces, "-o", tmp_path / "no", "--embedder", "nobody")
+    assert ran.code == 6
+    assert "nobody" in ran.err

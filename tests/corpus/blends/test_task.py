@@ -9,6 +9,7 @@ pytest.importorskip("cv2")
 pytest.importorskip("pyarrow")
 
 from visagist.corpus.blends.config import BlendConfig, ParentConfig, make_config
+from visagist.corpus.blends.gate import gate_of_file
 from visagist.corpus.blends.parents import (
     child_origin,
     eyes_open,
@@ -19,7 +20,7 @@ from visagist.corpus.blends.parents import (
 from visagist.corpus.blends.task import BlendTask
 from visagist.corpus.corpus import Corpus
 from visagist.corpus.task import SkippedItemError
-from visagist.errors import ConfigError, InputError
+from visagist.errors import ConfigError, InputError, ModelMissingError
 
 # drawn faces come in three skins and four poses; all go together here
 LOOSE = ParentConfig(
@@ -153,12 +154,14 @@ def test_an_embedder_refuses_what_resembles_a_parent(corpus, tmp_path):
     parents = [faces.load(people[name]) for name in first.origin.parents]
     child = embed(first.image, first.mesh)
     nearest = max(float(embed(p.image, p.mesh) @ child) for p in parents)
-    file = tmp_path / "embedder.onnx"
-    kept = BlendTask(corpus, config(max_cosine=min(nearest + 0.05, 1.0)), file).prepare(item)
+    gate = pickle.loads(pickle.dumps(gate_of_file(tmp_path / "embedder.onnx")))
+    kept = BlendTask(corpus, config(max_cosine=min(nearest + 0.05, 1.0)), gate).prepare(item)
     assert (kept[0].image == first.image).all()
     with pytest.raises(SkippedItemError, match="like_a_parent"):
-        BlendTask(corpus, config(max_cosine=-1.0), file).prepare(item)
-    assert "embedder" in BlendTask(corpus, config(), file).describe()
+        BlendTask(corpus, config(max_cosine=-1.0), gate).prepare(item)
+    assert BlendTask(corpus, config(), gate).describe()["embedder"] == gate.name
+    with pytest.raises(ModelMissingError, match="cannot be read"):
+        gate_of_file(tmp_path / "none.onnx")
 
 
 def test_a_damaged_picture_is_no_parent_and_does_not_end_the_build(corpus, tmp_path):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from visagist.cli.corpus.build import Bars, Engine, print_built, report_of
 from visagist.cli.output import Json, needs_extra, print_json
+
+if TYPE_CHECKING:
+    from visagist.corpus.blends.gate import Gate
 
 __all__ = ["blends"]
 
@@ -27,10 +31,11 @@ def blends(
         typer.Option("--split", metavar="SPLIT", help="Whose people become parents; all, if not."),
     ] = None,
     embedder: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            metavar="FILE",
-            help="ONNX face embedder; blends that resemble a parent are drawn again or left out.",
+            metavar="MODEL",
+            help="A recognition model (recognizer is the bundled one) or an ONNX face embedder; "
+            "blends that resemble a parent are drawn again or left out.",
         ),
     ] = None,
     max_cosine: Annotated[
@@ -70,7 +75,7 @@ def blends(
     )
     with needs_extra("scale"), Bars(quiet=as_json) as bars:  # only the engine ray imports more
         built = run(
-            BlendTask(corpus.resolve(), config, embedder),
+            BlendTask(corpus.resolve(), config, None if embedder is None else _gate(embedder)),
             output,
             BuildConfig(chunk=16),
             engine=engine.value,
@@ -85,3 +90,14 @@ def blends(
         print_json(report)
     else:
         print_built(built, report)
+
+
+def _gate(embedder: str) -> Gate:
+    from visagist.corpus.blends.gate import Gate, gate_of_file
+    from visagist.recognition.inference import Recognizer
+    from visagist.recognition.judge import recognition_judge
+
+    if embedder.endswith(".onnx"):
+        return gate_of_file(Path(embedder).resolve())
+    model = str(Path(embedder).resolve()) if Path(embedder).is_dir() else embedder
+    return Gate(Recognizer.from_pretrained(model).model_id, partial(recognition_judge, model))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from visagist.corpus.blends.blend import blend
 from visagist.corpus.blends.change import changed, draw_change
 from visagist.corpus.blends.config import BlendConfig
+from visagist.corpus.blends.gate import Gate
 from visagist.corpus.blends.mixture import Mixture, draw_mixture
 from visagist.corpus.blends.parents import (
     Wear,
@@ -35,7 +35,6 @@ from visagist.corpus.sample import Sample
 from visagist.corpus.task import Item, SkippedItemError
 from visagist.errors import DataError, InputError
 from visagist.face.align import transform_points
-from visagist.face.identity import load_judge
 
 _TRIES = 8  # parents drawn until enough fit, and blends until one is new
 _MOST_SHAPES = 800  # people whose meshes make the shape space
@@ -48,18 +47,15 @@ class BlendTask:
     Args:
         corpus: folder of a finished corpus.
         config: how.
-        embedder: an ONNX face embedder that refuses blends which resemble a parent. Whoever
-            measures blends with an embedder must use another one here.
+        gate: a face embedder that refuses blends which resemble a parent.
 
     Raises:
         DataError: there is no corpus.
         InputError: its splits hold too few faces that may be blended.
     """
 
-    def __init__(self, corpus: Path, config: BlendConfig, embedder: Path | None = None) -> None:
-        self.corpus, self.config, self.embedder = Path(corpus), config, embedder
-        if embedder is not None:
-            load_judge(embedder)  # a file that is none must not fail a thousand items
+    def __init__(self, corpus: Path, config: BlendConfig, gate: Gate | None = None) -> None:
+        self.corpus, self.config, self.gate = Path(corpus), config, gate
         for split in config.splits:
             people = len(self._faces.candidates[split])
             needed = max(config.parents, LEAST)
@@ -71,7 +67,7 @@ class BlendTask:
 
     def __getstate__(self) -> dict[str, Any]:
         """Only settings travel between processes."""
-        return {"corpus": self.corpus, "config": self.config, "embedder": self.embedder}
+        return {"corpus": self.corpus, "config": self.config, "gate": self.gate}
 
     @cached_property
     def _faces(self) -> _Faces:
@@ -88,8 +84,8 @@ class BlendTask:
             "blends": self.config.model_dump(mode="json"),
             "parents": self._faces.corpus.summary["index_sha256"],
         }
-        if self.embedder is not None:
-            settings["embedder"] = hashlib.sha256(self.embedder.read_bytes()).hexdigest()
+        if self.gate is not None:
+            settings["embedder"] = self.gate.name
         return settings
 
     def prepare(self, item: Item) -> list[Sample]:
@@ -138,9 +134,9 @@ class BlendTask:
             )
             variation, complexion = self._new(random, parents, images, meshes, mixture)
             image, mesh = blend(images, meshes, mixture, variation=variation, complexion=complexion)
-            if self.embedder is None:
+            if self.gate is None:
                 return mixture, image, mesh
-            embed = load_judge(self.embedder)
+            embed = self.gate.load()
             child = embed(image, mesh)
             both = zip(images, meshes, strict=True)
             if max(float(embed(*one) @ child) for one in both) <= config.max_cosine:
