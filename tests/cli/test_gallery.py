@@ -9,8 +9,10 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import typer
 
 from tests.gallery.fake_recognizer import BLUE, GREEN, GREY, RED, WHITE, FakeRecognizer, picture
+from visagist.cli import app
 from visagist.gallery import sqlite
 from visagist.gallery.crypto import KEY_VARIABLE, read_key
 
@@ -18,8 +20,15 @@ AGREED = ("--consent", "form 3", "--retain-until", "2999-01-01")
 KEYED = ("--key", "k")
 
 
+@pytest.fixture(scope="module")
+def command():
+    """The program, put together once: typer needs a tenth of a second for it."""
+    return typer.main.get_command(app.app)
+
+
 @pytest.fixture(autouse=True)
-def fake(monkeypatch, tmp_path):
+def fake(monkeypatch, tmp_path, command):
+    monkeypatch.setattr(app, "app", command)
     module = ModuleType("visagist.recognition.inference")
     module.Recognizer = FakeRecognizer  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "visagist.recognition.inference", module)
