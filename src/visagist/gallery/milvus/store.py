@@ -81,7 +81,6 @@ class _Notes:
     journal: list[Row] = field(default_factory=list)
     claims: list[Row] = field(default_factory=list)
     dirty: dict[str, str] = field(default_factory=dict)  # id of the note -> a table with holes
-    swaps: dict[str, str] = field(default_factory=dict)  # id of the note -> a table to be replaced
 
 
 class MilvusStore:
@@ -152,8 +151,6 @@ class MilvusStore:
                 raise GalleryMissingError(
                     f"there is no gallery {store.place}; make one with: visagist gallery create"
                 )
-            for table in (store._heads, store._rows):
-                store._server.load(table)
             store._recover()
         except BaseException:
             store.close()
@@ -516,8 +513,6 @@ class MilvusStore:
             notes.claims.append(row)
         elif kind == "dirty":
             notes.dirty[row["id"]] = value
-        elif kind == "swap":
-            notes.swaps[row["id"]] = value
 
     def _work_off(self, notes: _Notes) -> None:
         """Delete the rows of a journal whose change was made."""
@@ -541,18 +536,21 @@ class MilvusStore:
         self._server.delete(self._heads, [row["id"] for row in found])
 
     def _recover(self) -> None:
-        """At the start: nobody else can be at a folder, so what was begun there is over."""
+        """Get the tables ready; what was begun in a folder is over: nobody else can be there."""
+        server = self._server
+        server.load(self._heads)
+        if server.first_here:
+            condition = 'kind == "swap"'
+            for note in server.fetch(self._heads, condition, _NOTE_FIELDS, latest=True):
+                self._swap(note["sealed"])
+                server.delete(self._heads, [note["id"]])
+        models = server.fetch(self._heads, 'kind == "model"', _NOTE_FIELDS, latest=True)
+        for table in (self._rows, *(note["sealed"].partition("\n")[0] for note in models)):
+            server.load(table)
         notes = self._notes()
-        for table in notes.models.values():
-            self._server.load(table)
-        if not self._server.first_here:
-            return
-        for note, table in notes.swaps.items():
-            self._swap(table)
-            self._server.delete(self._heads, [note])
-        if notes.claims:
+        if server.first_here and notes.claims:
             self._sweep_from(notes.sequence + 1)
-            self._server.delete(self._heads, [row["id"] for row in notes.claims])
+            server.delete(self._heads, [row["id"] for row in notes.claims])
 
     def _note(self, kind: str, since: int, value: str) -> str:
         """Add a row to the head table; returns its id."""
