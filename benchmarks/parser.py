@@ -18,9 +18,9 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from visagist.deploy.benchmark import fit, in_turns
 from visagist.deploy.export import fold, to_onnx
 from visagist.deploy.machine import machine
+from visagist.deploy.timing import fit, in_turns
 from visagist.face.find import find_faces
 from visagist.face.parser.config import ParserNetworkConfig
 from visagist.face.parser.inference import Parser

@@ -10,8 +10,9 @@ from safetensors.torch import load_file
 
 from tests.makeup.model_folder import STYLES, write_makeup_model, write_makeup_run
 from visagist.deploy import export
-from visagist.deploy.benchmark import benchmark, in_turns, summary
+from visagist.deploy.benchmark import benchmark
 from visagist.deploy.export import export_makeup, export_mesh
+from visagist.deploy.timing import in_turns, summary
 from visagist.errors import DataError, ModelDamagedError, ParityError
 from visagist.face.mesh.config import MeshNetworkConfig
 from visagist.face.mesh.network import MeshNetwork

@@ -7,16 +7,11 @@ from typing import Annotated
 
 import typer
 
-from visagist.cli.output import Json, needs_extra, print_report
+from visagist.cli.output import Json, needs_extra, print_report, progress_bar
 
 __all__ = ["app"]
 
 app = typer.Typer(help="Measure time on this machine.", no_args_is_help=True)
-
-
-@app.callback()
-def _group() -> None:
-    """Keeps the noun after the verb while there is only one."""
 
 
 @app.command("makeup")
@@ -36,3 +31,31 @@ def benchmark_makeup(
 
     pixels = Photo.open(photo).pixels if photo is not None else None
     print_report(benchmark(model=model, photo=pixels, runs=runs), as_json=as_json)
+
+
+@app.command("recognition")
+def benchmark_recognition(
+    model: Annotated[str, typer.Option(help="Name or folder of the model.")] = "recognizer",
+    photo: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="With one face; default: a drawn face.")
+    ] = None,
+    runs: Annotated[int, typer.Option(min=5, help="Repetitions of the network.")] = 200,
+    people: Annotated[
+        int, typer.Option(min=0, help="In the gallery that is searched; 0 leaves it out.")
+    ] = 100_000,
+    as_json: Json = False,
+) -> None:
+    """The network, every step from a photo to a template, and searches; one thread."""
+    from visagist.photo import Photo
+
+    with needs_extra("train"):
+        from visagist.deploy.benchmark_recognition import benchmark_recognition as run
+
+    pixels = Photo.open(photo).pixels if photo is not None else None
+    report = run(model=model, photo=pixels, runs=runs)
+    if people:
+        with needs_extra("gallery"):
+            from visagist.deploy.benchmark_recognition import benchmark_search
+        with progress_bar("enrol", people, quiet=as_json) as advance:
+            report |= benchmark_search(people, progress=advance)
+    print_report(report, as_json=as_json)
