@@ -23,6 +23,7 @@ from visagist.recognition.evaluation.lists import Entry, EvaluationList
 
 Aligned = Literal["labels", "found"]
 Progress = Callable[[int, int], None]
+Finder = Callable[[NDArray[np.uint8]], list[Face]]
 CLEAN = "clean"
 
 
@@ -68,6 +69,7 @@ def see(
     *,
     conditions: Sequence[str] = (),
     aligned: Aligned = "labels",
+    find: Finder = find_faces,
     progress: Progress = lambda done, total: None,
 ) -> Seen:
     """Show every picture of a list to every embedder, and the searches under each condition too.
@@ -78,6 +80,7 @@ def see(
         embedders: with names of their own.
         conditions: names of :data:`~visagist.recognition.evaluation.conditions.CONDITIONS`.
         aligned: by the labelled meshes, or by the largest face that is found in the picture.
+        find: finds the faces of a picture, largest first.
         progress: called with pictures done and in all.
 
     Raises:
@@ -97,9 +100,17 @@ def see(
             continue
         for condition in (CLEAN, *(conditions if entry.role != "enrolled" else ())):
             try:
-                shown = _shown(face, pixels, condition, aligned)
+                picture, mesh = pixels, face.mesh
+                if condition != CLEAN:
+                    picture, mesh = CONDITIONS[condition](*around(picture, mesh))
+                if aligned == "labels":
+                    shown = Face(Detection(face.box, 1.0, face.points5), mesh, 1.0)
+                else:
+                    shown = _largest(find(picture))
                 for embedder in embedders:
-                    seen.vectors[embedder.name, condition, entry.file] = embedder.embed(*shown)
+                    seen.vectors[embedder.name, condition, entry.file] = embedder.embed(
+                        picture, shown
+                    )
             except FaceError as error:
                 seen.failed[condition][entry.file] = str(error)
         progress(done, len(fixed.entries))
@@ -121,23 +132,10 @@ def labelled(data: Path, fixed: EvaluationList) -> dict[str, LabelledFace]:
     return {f.name: f for f in read_faces(data, folders=present or folders)}
 
 
-def _shown(
-    face: LabelledFace, pixels: NDArray[np.uint8], condition: str, aligned: Aligned
-) -> tuple[NDArray[np.uint8], Face]:
-    """The picture under a condition, and the face that the embedders are given.
-
-    Raises:
-        NoFaceError: none is found.
-    """
-    mesh = face.mesh
-    if condition != CLEAN:
-        pixels, mesh = CONDITIONS[condition](*around(pixels, mesh))
-    if aligned == "labels":
-        return pixels, Face(Detection(face.box, 1.0, face.points5), mesh, 1.0)
-    found = find_faces(pixels)
-    if not found:
+def _largest(faces: Sequence[Face]) -> Face:
+    if not faces:
         raise NoFaceError("no face found")
-    return pixels, found[0]
+    return faces[0]
 
 
 def people(fixed: EvaluationList, sets: Iterable[str]) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from visagist.errors import DataError, InputError
+from visagist.face.find import find_faces
 from visagist.recognition.evaluation.conditions import CONDITIONS
 from visagist.recognition.evaluation.embedders import Embedder, model_embedder
 from visagist.recognition.evaluation.figures import by_group, verification
@@ -18,6 +19,7 @@ from visagist.recognition.evaluation.open_set import HalfSplits, fixed_list
 from visagist.recognition.evaluation.pictures import (
     CLEAN,
     Aligned,
+    Finder,
     Progress,
     Seen,
     people,
@@ -42,6 +44,7 @@ def evaluate(
     embedders: Sequence[Embedder] = (),
     conditions: Iterable[str] = (),
     aligned: Aligned = "labels",
+    find: Finder = find_faces,
     resamples: int = 1000,
     progress: Progress = lambda done, total: None,
 ) -> dict[str, Any]:
@@ -61,6 +64,7 @@ def evaluate(
         conditions: names of :data:`~visagist.recognition.evaluation.conditions.CONDITIONS`.
         aligned: by the labelled meshes, or as users get it, by the largest face that is found in
             the picture as it then is; a picture without one counts as a failure to enrol.
+        find: finds the faces of a picture, largest first.
         resamples: of the people, for the intervals; 0 leaves them out.
         progress: called with pictures done and in all.
 
