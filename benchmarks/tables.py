@@ -16,6 +16,7 @@ from pathlib import Path
 
 import blend_tables
 import corpus_tables
+import gallery_tables
 import head_tables
 import parser_tables
 import recognition_tables
@@ -31,6 +32,7 @@ FILES = (
     "docs/corpus.md",
     "docs/face-parser.md",
     "docs/feeding.md",
+    "docs/gallery.md",
     "docs/recognition.md",
     "docs/scale.md",
     "docs/synthetic-heads.md",
@@ -279,6 +281,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "mesh-numbers": mesh_numbers,
     **blend_tables.TABLES,
     **corpus_tables.TABLES,
+    **gallery_tables.TABLES,
     **head_tables.TABLES,
     **parser_tables.TABLES,
     **recognition_tables.TABLES,
