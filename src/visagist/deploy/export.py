@@ -213,7 +213,9 @@ def export_recognizer(run: Path, output: Path, *, version: str | None = None) ->
     model = make_network(recipe.network)
     load_weights(model, weights, run)
     side = recipe.network.input_size
-    config = {"kind": "recognizer", **recipe.network.model_dump()}
+    shape = recipe.network.model_dump(exclude={"kind"})
+    # what a folder holds is its kind; which of the networks it is has another name
+    config = {"kind": "recognizer", "network": recipe.network.kind, **shape}
     return _write(
         run,
         output,
