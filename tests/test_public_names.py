@@ -32,8 +32,10 @@ def test_the_public_names() -> None:
     assert visagist.__all__ == sorted(visagist.__all__)
     assert set(visagist.__all__) == {
         "Face",
+        "Gallery",
         "Makeup",
         "Photo",
+        "Recognizer",
         "Style",
         "__version__",
         "errors",

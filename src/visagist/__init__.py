@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from visagist import errors
     from visagist.face.find import find_faces
     from visagist.face.types import Face
+    from visagist.gallery.gallery import Gallery
     from visagist.makeup.inference import Makeup
     from visagist.makeup.style import Style, load_style
     from visagist.photo import Photo
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Face",
+    "Gallery",
     "Makeup",
     "Photo",
     "Recognizer",
@@ -37,6 +39,7 @@ __all__ = [
 
 _HOMES = {
     "Face": "visagist.face.types",
+    "Gallery": "visagist.gallery.gallery",
     "Makeup": "visagist.makeup.inference",
     "Photo": "visagist.photo",
     "Recognizer": "visagist.recognition.inference",

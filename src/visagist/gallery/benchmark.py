@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from visagist.gallery.crypto import new_key
 from visagist.gallery.gallery import Gallery, Submission
 
-__all__ = ["benchmark_gallery", "made_people", "made_probes", "recognition_fields"]
+__all__ = ["benchmark_gallery", "made_people", "made_probes"]
 
 MODEL = "made-up-0-000000000000"
 THRESHOLD = 0.6
@@ -86,28 +86,6 @@ def benchmark_gallery(
         size = path.stat().st_size
         opened = _in_own_process(path, key, vectors, _probes(vectors, queries))
     return {"people": people, **opened, **rates, "file_megabytes": round(size / 1e6, 1)}
-
-
-def recognition_fields(
-    people: int = 100_000, *, progress: Callable[[int, int], None] | None = None
-) -> dict[str, float]:
-    """The gallery's part of ``visagist benchmark recognition``, as flat fields.
-
-    Returns:
-        ``search_100k_p50_ms``, ``search_100k_p95_ms``, ``search_100k_floor_ms``,
-        ``search_100k_megabytes`` (of the whole process), ``open_100k_s``, ``enroll_per_s`` (without
-        making the vectors) and ``enroll_many_per_s``.
-    """
-    told = benchmark_gallery(people, progress=progress)
-    return {
-        "search_100k_p50_ms": told["search_p50_ms"],
-        "search_100k_p95_ms": told["search_p95_ms"],
-        "search_100k_floor_ms": told["floor_p50_ms"],
-        "search_100k_megabytes": told["megabytes"],
-        "open_100k_s": told["open_s"],
-        "enroll_per_s": told["enroll_per_s"],
-        "enroll_many_per_s": told["enroll_many_per_s"],
-    }
 
 
 def _filled(
