@@ -61,14 +61,7 @@ def main() -> None:
     labels, embedders, networks = _open(options, vectors)
     conditions = list(CONDITIONS) if options.conditions else []
     if options.fill:
-        unchanging = [e for e in embedders if e.name in {"dlib", "judge"}]
-        fixed = read_list(options.split)
-        see(options.data, fixed, unchanging, conditions=conditions, progress=_progress("labelled"))
-        np.savez(options.cache, **vectors)
-        find = _finder(vectors)
-        common = {"conditions": conditions, "find": find, "progress": _progress("found")}
-        see(options.data, fixed, (), aligned="found", **common)
-        np.savez(options.cache, **vectors)
+        _fill(options, embedders, conditions, vectors)
         return
     ours = embedders[0].name
     common = {"split": options.split, "resamples": options.resamples}
@@ -113,6 +106,23 @@ def main() -> None:
     else:
         options.into.parent.mkdir(parents=True, exist_ok=True)
         options.into.write_text(text, encoding="utf-8")
+
+
+def _fill(
+    options: argparse.Namespace,
+    embedders: list[Embedder],
+    conditions: list[str],
+    vectors: Vectors,
+) -> None:
+    """Vectors of those who never change, then the faces that are found."""
+    fixed = read_list(options.split)
+    unchanging = [e for e in embedders if e.name in {"dlib", "judge"}]
+    progress = _progress("labelled")
+    see(options.data, fixed, unchanging, conditions=conditions, progress=progress)
+    np.savez(options.cache, **vectors)
+    common = {"conditions": conditions, "find": _finder(vectors), "progress": _progress("found")}
+    see(options.data, fixed, (), aligned="found", **common)
+    np.savez(options.cache, **vectors)
 
 
 def _options() -> argparse.Namespace:
