@@ -338,3 +338,33 @@ def test_an_export_is_whole_and_logged(tmp_path):
         assert (last.action, last.people) == ("export", (only["id"],))
         with pytest.raises(UnknownPersonError):
             list(gallery.export("Cee"))
+
+
+def test_what_another_process_wrote_is_read_alone(tmp_path, monkeypatch):
+    """A gallery of many people is not read again for each that somebody else enrols."""
+    with create(tmp_path) as gallery, Gallery.open(gallery.place, key=KEY) as other:
+        for k in range(5):
+            put(other, f"P {k}", k)
+        len(gallery)
+        core = gallery._core
+        monkeypatch.setattr(core, "_load", lambda: pytest.fail("read all over again"))
+        opened = []
+        monkeypatch.setattr(
+            core.vault, "open", lambda r, open=core.vault.open: opened.append(r.person) or open(r)
+        )
+        put(other, "Ada", 10)
+        put(other, "P 3", 11, add=True)
+        other.change("P 1", retain_until=TODAY - timedelta(days=1))
+        gone = other.remove("P 2").people[0]
+        others = {bytes.fromhex(gallery.person(name).id) for name in ("P 0", "P 4")}
+        opened.clear()
+        assert gallery.matchable() == 4
+        assert not others & set(opened)
+        assert bytes.fromhex(gone) not in opened
+        for seed, name in ((10, "Ada"), (11, "P 3"), (3, "P 3"), (4, "P 4")):
+            assert [c.name for c in ask(gallery, seed).candidates] == [name]
+        for seed in (1, 2):
+            assert ask(gallery, seed).decision == "unknown"
+        assert gallery.anchor == other.anchor
+        put(gallery, "Bea", 12)  # nor for what it writes itself
+        assert ask(other, 12).decision == "known"

@@ -214,3 +214,30 @@ def test_another_programs_database_is_left_as_it_is(tmp_path):
     with pytest.raises(GalleryDamagedError, match="not a gallery"):
         Gallery.open(path, key=KEY)
     assert path.read_bytes() == before
+
+
+def test_an_older_copy_put_under_an_open_gallery_shows(path):
+    """The open gallery knows where the log was; an older or another end does not follow."""
+    tables = ("head", "log", "person", "template", "crop")
+    with reopen(path) as gallery:
+        run(path, *(f"CREATE TABLE old_{t} AS SELECT * FROM {t}" for t in tables))
+        put(gallery, "Dee", 20)
+        gallery.remove("Bea")
+        for table in tables:
+            run(path, f"DELETE FROM {table}", f"INSERT INTO {table} SELECT * FROM old_{table}")
+            run(path, f"DROP TABLE old_{table}")
+        with pytest.raises(GalleryDamagedError, match="older copy"):
+            ask(gallery, 1)
+        with pytest.raises(GalleryDamagedError, match="older copy"):
+            put(gallery, "Eve", 21)
+    with reopen(path) as gallery:  # as a whole it is what it was
+        assert ask(gallery, 1).decision == "known"
+
+
+def test_a_row_lost_between_two_changes_of_others_shows(path):
+    with reopen(path) as gallery, reopen(path) as other:
+        run(path, "DELETE FROM template WHERE rowid = 2")
+        with pytest.raises(GalleryDamagedError, match="records, and"):
+            other.change("Bea", consent="again")
+        with pytest.raises(GalleryDamagedError, match="records, and"):
+            ask(gallery, 1)

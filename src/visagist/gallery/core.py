@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import difflib
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +20,9 @@ from visagist.errors import (
     UnknownPersonError,
 )
 from visagist.gallery.crypto import Vault
-from visagist.gallery.ledger import Draft, Ledger, Tally
+from visagist.gallery.ledger import Draft, Ledger, Tally, chained
 from visagist.gallery.names import normal_name, same_name
-from visagist.gallery.payload import PersonFields, TemplateFields
+from visagist.gallery.payload import PersonFields, TemplateFields, entry_from_bytes
 from visagist.gallery.search import ExactIndex
 from visagist.gallery.store import GalleryStore, Hit, Kind, Record, SearchingStore
 from visagist.gallery.types import Person
@@ -41,8 +41,18 @@ class Entry:
     """What the log is told of a change."""
 
     action: str
-    people: Iterable[bytes]
+    people: Collection[bytes]
     details: dict[str, Any]
+
+
+class _Part(NamedTuple):
+    """What a person adds to the sets of people and of templates."""
+
+    person: Tally
+    templates: Tally
+
+
+_NOTHING = _Part(Tally(), Tally())
 
 
 class Core:
@@ -60,46 +70,102 @@ class Core:
         self.store = store
         self.vault = Vault(key, store.header())
         self.lock = threading.RLock()
-        self.ledger = self._read_head()
         self.index: ExactIndex | None = None
+        self._parts: dict[bytes, _Part] = {}
         self._rotation: Vector | None = None
+        self.ledger, self._head = self._read_head()
         self._load()
 
-    def _read_head(self) -> Ledger:
-        sequence, sealed = self.store.head()
-        return Ledger.opened(self.vault, sequence, sealed)
+    def _read_head(self) -> tuple[Ledger, tuple[int, bytes]]:
+        head = self.store.head()
+        return Ledger.opened(self.vault, *head), head
 
     def refresh(self) -> None:
         """Take in what other processes wrote; next to nothing when they did not.
 
         Raises:
-            GalleryDamagedError: what is there now is not what was written with the key.
+            GalleryDamagedError: what is there now does not follow from what was there before, or
+                is not what was written with the key.
         """
-        if self.store.head()[0] != self.ledger.sequence:
+        if self.store.head() != self._head and not self._catch_up():
             self._load()
+
+    def _catch_up(self) -> bool:
+        """Read anew the people whom the log's new entries name; False if all must be read."""
+        with self.store.reading():
+            ledger, head = self._read_head()
+            tip, people = self.ledger.tip, dict[bytes, None]()
+            for entry in self.store.log(self.ledger.sequence + 1):
+                tip = chained(tip, entry)
+                data = self.vault.open_numbered(entry.sealed, "log", entry.sequence)
+                told = entry_from_bytes(entry.sequence, data)
+                people |= dict.fromkeys(bytes.fromhex(person) for person in told.people)
+            if tip != ledger.tip:
+                raise GalleryDamagedError(
+                    f"{self.store.place} was put back to an older copy, or its log was changed; "
+                    "open it again if that was you"
+                )
+            return self._follow(ledger, head, people)
+
+    def _follow(self, ledger: Ledger, head: tuple[int, bytes], people: Iterable[bytes]) -> bool:
+        """Read people anew and compare the sets with the new head; False if they do not agree."""
+        if self.index is None or ledger.model != self.ledger.model:
+            return False
+        persons, templates = (self.ledger.sets[kind] for kind in (Kind.PERSON, Kind.TEMPLATE))
+        for id in people:
+            before = self._parts.pop(id, _NOTHING)
+            after = self._read_person(self.index, ledger, id)
+            persons = persons.without(before.person).with_(after.person)
+            templates = templates.without(before.templates).with_(after.templates)
+        if (persons, templates) != (ledger.sets[Kind.PERSON], ledger.sets[Kind.TEMPLATE]):
+            return False
+        self.ledger, self._head = ledger, head
+        return True
+
+    def _read_person(self, index: ExactIndex, ledger: Ledger, id: bytes) -> _Part:
+        """A person as the store has them now, into the index."""
+        index.remove(id)
+        record = self.store.get(Kind.PERSON, id)
+        if record is None:
+            return _NOTHING  # their templates, if any are left, show in the comparison
+        index.set_person(id, PersonFields.last_day(self.vault.open(record)))
+        templates = Tally()
+        for template in self.store.records(Kind.TEMPLATE, person=id):
+            templates = templates.plus(self._index_template(index, ledger, template))
+        self._parts[id] = part = _Part(Tally().plus(self.vault.mark(record)), templates)
+        return part
+
+    def _index_template(self, index: ExactIndex, ledger: Ledger, record: Record) -> int:
+        """Open a template and index it if it is of the gallery's model; returns its mark."""
+        data = self.vault.open(record)
+        if record.model == ledger.model:
+            index.add(record.person, TemplateFields.vector_of(data, ledger.dimension))
+        return self.vault.mark(record)
 
     def _load(self) -> None:
         """Open all people and templates, and compare the sets with the head."""
         with self.store.reading():
-            ledger = self._read_head()
+            ledger, head = self._read_head()
             if isinstance(self.store, SearchingStore):
-                self.ledger = ledger
+                self.ledger, self._head = ledger, head
                 return
-            index = ExactIndex(ledger.dimension)
+            index, parts = ExactIndex(ledger.dimension), dict[bytes, _Part]()
             people, templates = Tally(), Tally()
             for record in self.store.records(Kind.PERSON):
                 index.set_person(record.id, PersonFields.last_day(self.vault.open(record)))
-                people = people.plus(self.vault.mark(record))
+                mark = self.vault.mark(record)
+                parts[record.id] = _Part(Tally(1, mark), Tally())
+                people = people.plus(mark)
             ledger.compare(Kind.PERSON, people, self.store.place)
             for record in self.store.records(Kind.TEMPLATE):
-                data = self.vault.open(record)
-                templates = templates.plus(self.vault.mark(record))
-                if record.person not in index:
+                part = parts.get(record.person)
+                if part is None:
                     raise _homeless(self.store.place)
-                if record.model == ledger.model:
-                    index.add(record.person, TemplateFields.vector_of(data, ledger.dimension))
+                mark = self._index_template(index, ledger, record)
+                parts[record.person] = _Part(part.person, part.templates.plus(mark))
+                templates = templates.plus(mark)
             ledger.compare(Kind.TEMPLATE, templates, self.store.place)
-        self.ledger, self.index = ledger, index
+        self.ledger, self._head, self.index, self._parts = ledger, head, index, parts
 
     def change(
         self,
@@ -116,8 +182,7 @@ class Core:
             dimension: of that model's vectors.
 
         Returns:
-            Whether anything was changed. The ledger is then the new one; the index is the
-            caller's to bring up to date.
+            Whether anything was changed. Ledger and index are then in step with it.
 
         Raises:
             GalleryConflictError: others kept being quicker.
@@ -139,15 +204,15 @@ class Core:
                 self.store.commit(change)
             except GalleryConflictError:
                 continue
-            self.ledger = after
+            head = (after.sequence, change.head)
+            if isinstance(self.store, SearchingStore):
+                self.ledger, self._head = after, head
+            elif not self._follow(after, head, entry.people):
+                self._load()  # another model, or somebody else has written since
             return True
         raise GalleryConflictError(
             f"other programs kept changing {self.store.place}; nothing was changed, try again"
         )
-
-    def reload(self) -> None:
-        """Read everything again, after a change too large to follow row by row."""
-        self._load()
 
     def refuse_other_model(self, model_id: str) -> None:
         """Raise ModelMismatchError unless a vector of this model belongs here."""

@@ -47,8 +47,6 @@ class Plan:
         draft: collects the records.
         add: whether people may be enrolled already.
         lookalike: least cosine at which a face is taken to be somebody else's; ``None`` for never.
-        last_days: people to be told to the index.
-        vectors: (person, vector) to be told to the index.
         outcomes: (person, what happened, whether a picture is kept) of each submission.
     """
 
@@ -56,8 +54,6 @@ class Plan:
     draft: Draft
     add: bool
     lookalike: float | None
-    last_days: dict[bytes, int | None] = field(default_factory=dict)
-    vectors: list[tuple[bytes, Vector]] = field(default_factory=list)
     outcomes: list[tuple[bytes, Status, bool]] = field(default_factory=list)
     _people: dict[bytes, Record] = field(default_factory=dict)  # as this plan leaves them
     _templates: set[bytes] = field(default_factory=set)
@@ -66,6 +62,11 @@ class Plan:
     def action(self) -> str:
         """What the log calls it."""
         return "enroll" if any(s == "enrolled" for _, s, _ in self.outcomes) else "add"
+
+    @property
+    def templates(self) -> int:
+        """How many are added."""
+        return len(self._templates)
 
     def take(self, one: Submission) -> None:
         """Plan one face, checked before.
@@ -130,7 +131,6 @@ class Plan:
         record = self.core.vault.seal(fields.to_bytes(), Kind.PERSON, id, id, tag=tag)
         self.draft.put(record, instead_of=before)
         self._people[tag] = record
-        self.last_days[id] = fields.last_day_ordinal
 
     def _put_template(self, id: bytes, mark: bytes, one: Submission) -> None:
         vault, now = self.core.vault, _now()
@@ -151,7 +151,6 @@ class Plan:
             )
         )
         self._templates.add(mark)
-        self.vectors.append((id, one.vector))
 
 
 def checked(core: Core, one: Submission) -> Submission:

@@ -22,7 +22,6 @@ from visagist.gallery.exporting import export
 from visagist.gallery.ledger import Draft
 from visagist.gallery.migrating import migrate
 from visagist.gallery.names import normal_name, normal_note
-from visagist.gallery.payload import PersonFields
 from visagist.gallery.store import GalleryStore, Kind
 from visagist.gallery.types import (
     AuditReport,
@@ -209,17 +208,12 @@ class Gallery:
             people = dict.fromkeys(
                 id for id, status, _ in planned[0].outcomes if status != "already"
             )
-            details = {"templates": len(planned[0].vectors)}
+            details = {"templates": planned[0].templates}
             return Entry(planned[0].action, people, details) if people else None
 
         with core.lock:
-            changed = core.change(plan)
+            core.change(plan)
             done = planned[0]
-            if changed and core.index is not None:
-                for id, last_day in done.last_days.items():
-                    core.index.set_person(id, last_day)
-                for id, vector in done.vectors:
-                    core.index.add(id, vector)
             return [Enrolment(core.whole_person(id), s, kept) for id, s, kept in done.outcomes]
 
     def search(
@@ -323,7 +317,7 @@ class Gallery:
         """
         core = self._core
         note = None if consent is None else normal_note(consent)
-        told: list[tuple[bytes, PersonFields]] = []
+        told: list[bytes] = []
 
         def plan(draft: Draft) -> Entry:
             record = core.lookup(name)
@@ -337,15 +331,12 @@ class Gallery:
                 after.to_bytes(), Kind.PERSON, record.id, record.id, tag=record.tag
             )
             draft.put(sealed, instead_of=record)
-            told[:] = [(record.id, after)]
-            return Entry("change", [record.id], {})
+            told[:] = [record.id]
+            return Entry("change", told, {})
 
         with core.lock:
             core.change(plan)
-            id, after = told[0]
-            if core.index is not None:
-                core.index.set_person(id, after.last_day_ordinal)
-            return core.whole_person(id)
+            return core.whole_person(told[0])
 
     def remove(self, name: str) -> Removal:
         """Delete a person with all templates and kept pictures, from the file's pages, too.
@@ -384,9 +375,6 @@ class Gallery:
 
         with core.lock:
             core.change(plan)
-            for id in gone:
-                if core.index is not None:
-                    core.index.remove(id)
             purged = core.store.purge()
         ids = tuple(id.hex() for id in gone)
         return Removal(ids, counts[Kind.TEMPLATE], counts[Kind.CROP], purged)

@@ -38,6 +38,14 @@ class Tally:
         """With one record less."""
         return Tally(self.count - 1, (self.total - mark) % _MODULUS)
 
+    def with_(self, other: Tally) -> Tally:
+        """With all records of another set."""
+        return Tally(self.count + other.count, (self.total + other.total) % _MODULUS)
+
+    def without(self, other: Tally) -> Tally:
+        """Without the records of another set."""
+        return Tally(self.count - other.count, (self.total - other.total) % _MODULUS)
+
 
 @dataclass(frozen=True, slots=True)
 class Ledger:

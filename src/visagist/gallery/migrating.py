@@ -141,5 +141,4 @@ def _switch(core: Core, embedder: Embedder, ready: set[bytes]) -> None:
         return Entry("switch", (), details)
 
     core.change(plan, model=embedder.model_id, dimension=embedder.dimension)
-    core.reload()
     core.store.purge()
