@@ -79,7 +79,7 @@ def test_an_average_that_was_not_kept_is_found_afterwards():
                 gammas.append(average.gamma)
     for width, exact in wished.items():
         weights = posthoc_weights(steps, gammas, step=2000, gamma=gamma_of(width))
-        assert weights.sum() == pytest.approx(1, abs=0.01)
+        assert weights.sum() == pytest.approx(1)
         found = sum(float(w) * s for w, s in zip(weights, states, strict=True))
         spread = float((kept[0].model.weight - kept[1].model.weight).abs().mean())
         assert float((found - exact.model.weight).abs().mean()) < 0.05 * spread

@@ -71,6 +71,14 @@ def test_clipping_begins_where_it_is_said(tmp_path, clip_from):
     assert (moved < 1e3 * eps) == (clip_from == 0)
 
 
+def test_the_network_is_compiled_once_at_static_shapes(tmp_path, monkeypatch):
+    compiled = []
+    monkeypatch.setattr(nn.Module, "compile", lambda self, **how: compiled.append((self, how)))
+    task = SmallTask()
+    train(task, CONFIG.model_copy(update={"compile": True}), tmp_path)
+    assert compiled == [(task.model, {"dynamic": False})]
+
+
 def test_biases_and_gains_do_not_decay():
     decayed, free = parameter_groups(SmallTask().model, 0.3)
     assert [p.ndim for p in decayed["params"]] == [2, 2]
