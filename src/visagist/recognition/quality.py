@@ -63,7 +63,7 @@ class QualityGate(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     min_face_width: float = Field(
-        32, description="photo pixels; narrower faces are enlarged more than three times", ge=0
+        30, description="photo pixels; narrower faces are enlarged more than three times", ge=0
     )
     min_sharpness: float = Field(0.2, description="see FaceQuality.sharpness", ge=0)
     min_luminance: float = Field(12, description="mean L* of the face, 0..100", ge=0, le=100)
@@ -72,8 +72,8 @@ class QualityGate(BaseModel):
     max_clipped: float = Field(0.35, description="share of the face without detail", ge=0, le=1)
     max_yaw: float = Field(50, description="degrees to either side", ge=0, le=180)
     max_pitch: float = Field(40, description="degrees up or down", ge=0, le=180)
-    min_inside: float = Field(0.85, description="share of the view inside the photo", ge=0, le=1)
-    max_covered: float = Field(0.35, description="covered share of the face", ge=0, le=1)
+    min_inside: float = Field(0.78, description="share of the view inside the photo", ge=0, le=1)
+    max_covered: float = Field(0.3, description="covered share of the face", ge=0, le=1)
 
     def problem(self, quality: FaceQuality) -> tuple[str, str] | None:
         """The first limit that is not kept, as a short name and a sentence with advice."""
