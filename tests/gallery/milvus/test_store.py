@@ -12,6 +12,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
+from pymilvus import MilvusException
 
 from tests.gallery.milvus.lite import everything_in, place
 from tests.gallery.small_gallery import (
@@ -25,6 +26,7 @@ from tests.gallery.small_gallery import (
     vector,
 )
 from visagist.errors import (
+    GalleryAccessError,
     GalleryConflictError,
     GalleryDamagedError,
     GalleryError,
@@ -36,7 +38,7 @@ from visagist.errors import (
 from visagist.gallery import core as core_module
 from visagist.gallery.gallery import Gallery, Submission
 from visagist.gallery.milvus.address import MilvusAddress
-from visagist.gallery.milvus.server import MilvusServer, _translated
+from visagist.gallery.milvus.server import MilvusServer, _told, _translated
 from visagist.gallery.store import Change, Kind, LogEntry, Record, SearchingStore
 from visagist.gallery.types import FaceCrop
 
@@ -87,20 +89,24 @@ def state(gallery):
 
 
 @pytest.mark.parametrize(
-    ("action", "after"),
+    ("action", "after", "stride"),
     [
         (
             lambda g: put(g, "Ada", 3, add=True, consent="new", crop=face_crop()),
             [("Ada", "new", 2, 2), ("Bea", "form 12", 1, 0)],
+            1,
         ),
-        (lambda g: g.remove("Ada"), [("Bea", "form 12", 1, 0)]),
+        # two tables are written anew in seven steps each: every second meets all kinds of them
+        (lambda g: g.remove("Ada"), [("Bea", "form 12", 1, 0)], 2),
     ],
     ids=["add", "remove"],
 )
-def test_killed_at_any_step_a_change_is_made_or_not(two, tmp_path, monkeypatch, action, after):
+def test_killed_at_any_step_a_change_is_made_or_not(
+    two, tmp_path, monkeypatch, action, after, stride
+):
     before = [("Ada", "form 12", 1, 1), ("Bea", "form 12", 1, 0)]
     seen = []
-    for step in itertools.count(1):
+    for step in itertools.count(1, stride):
         folder = tmp_path / f"{step}.db"
         shutil.copytree(two, folder)
         gallery = Gallery.open(f"milvus+file:{folder}", key=KEY)
@@ -293,6 +299,16 @@ def test_a_folder_that_another_program_has_open(two):
         os.close(handle)
     with Gallery.open(f"milvus+file:{two}", key=KEY) as gallery:
         assert len(gallery) == 2
+
+
+def test_a_refused_token_is_told_from_a_missing_server():
+    """What Milvus 2.3 says to a wrong token: the reason is in the cause of the error."""
+    address = MilvusAddress.parse("milvus://host/staff")
+    refusal = RuntimeError("StatusCode.UNAUTHENTICATED auth check failure, please check username")
+    with pytest.raises(GalleryAccessError, match="refuses the token"), _told(address):
+        raise MilvusException(2, "Fail connecting to server on host:19530") from refusal
+    with pytest.raises(GalleryServerError, match="there is no Milvus server"), _told(address):
+        raise MilvusException(2, "Fail connecting to server on host:19530")
 
 
 def test_a_server_that_is_not_there():

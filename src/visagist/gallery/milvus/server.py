@@ -374,7 +374,9 @@ def _told(address: MilvusAddress) -> Iterator[None]:
     try:
         yield
     except MilvusException as error:
-        raise _translated(address, int(error.code), error.message) from error
+        # a refusal at the door is told as a failed connection; its cause says which it is
+        reason = f"{error.message} {error.__cause__ or ''}"
+        raise _translated(address, int(error.code), reason) from error
     except grpc.RpcError as error:
         raise _translated(address, -1, str(error)) from error
 
@@ -403,6 +405,8 @@ def _translated(address: MilvusAddress, code: int, message: str) -> Exception:
         )
     elif code == _CONNECT_FAILED or says("unavailable"):
         text = f"there is no Milvus server at {place} ({said})"
+        if address.uri.startswith("https:"):
+            text += f"; or {CA_VARIABLE} does not name who vouches for its certificate"
     elif code == _COLLECTION_MISSING:
         kind, text = GalleryDamagedError, f"a part of the gallery {place} is missing ({said})"
     elif code in _QUOTA:
