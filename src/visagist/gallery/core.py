@@ -86,9 +86,16 @@ class Core:
         Raises:
             GalleryDamagedError: what is there now does not follow from what was there before, or
                 is not what was written with the key.
+            GalleryConflictError: others kept writing while it was read.
         """
-        if self.store.head() != self._head and not self._catch_up():
-            self._load()
+        for attempt in range(_ATTEMPTS):
+            try:
+                if self.store.head() != self._head and not self._catch_up():
+                    self._load()
+                return
+            except GalleryConflictError:  # of stores without snapshots
+                if attempt + 1 == _ATTEMPTS:
+                    raise
 
     def _catch_up(self) -> bool:
         """Read anew the people whom the log's new entries name; False if all must be read."""
