@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from visagist.cli.output import Json, print_json
-from visagist.errors import FaceError
+from visagist.errors import FaceError, PhotoError
 
 if TYPE_CHECKING:
     from visagist.recognition.inference import Recognizer, Template, Verification
@@ -85,9 +85,11 @@ def _template(
 
     try:
         return recognizer.template(Photo.open(path), pick=pick, gate=gate)
-    except FaceError as error:
+    except (FaceError, PhotoError) as error:
         hint = f"; pick one with {option} N" if isinstance(error, FaceChoiceError) else ""
-        error.args = (f"{path}: {error}{hint}",)
+        # those of a path that is no photo name it themselves
+        where = "" if str(path) in str(error) else f"{path}: "
+        error.args = (f"{where}{error}{hint}",)
         raise
 
 

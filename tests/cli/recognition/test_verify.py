@@ -88,3 +88,4 @@ def test_a_poor_picture_is_refused_with_its_reason(verify, drawn_people) -> None
 def test_a_broken_file(verify, drawn_people) -> None:
     ran = verify(drawn_people / "person 01" / "broken.jpg", drawn_people / "person 01" / "0.jpg")
     assert ran.code == 3
+    assert ran.err.count("broken.jpg: ") == 1
