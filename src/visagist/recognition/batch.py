@@ -133,20 +133,18 @@ def write_vectors(
         ]
         data = "".join(json.dumps(line) + "\n" for line in lines).encode()
     else:
-        stream = io.BytesIO()
-        quality = {
-            f.name: np.array([getattr(t.quality, f.name) for _, t in done], np.float32)
-            for f in fields(FaceQuality)
+        columns: dict[str, Any] = {
+            "vectors": np.stack([t.vector for _, t in done]),
+            "photo": np.array([str(r.source) for r, _ in done]),
+            "face": np.array([r.number for r, _ in done], np.int32),
+            "box": np.array([t.face.detection.box for _, t in done], np.float32),
+            "model_id": np.array(model_id),
         }
-        np.savez(
-            stream,
-            vectors=np.stack([t.vector for _, t in done]),
-            photo=np.array([str(r.source) for r, _ in done]),
-            face=np.array([r.number for r, _ in done], np.int32),
-            box=np.array([t.face.detection.box for _, t in done], np.float32),
-            model_id=np.array(model_id),
-            **quality,
-        )
+        for figure in fields(FaceQuality):
+            values = [getattr(t.quality, figure.name) for _, t in done]
+            columns[figure.name] = np.array(values, np.float32)
+        stream = io.BytesIO()
+        np.savez(stream, **columns)
         data = stream.getvalue()
     write_atomically(path, data, overwrite=overwrite)
 
