@@ -167,3 +167,33 @@ def test_ctrl_c_in_the_middle_of_a_change(tmp_path, monkeypatch):
         assert names(gallery) == ["Ada"]
         put(gallery, "Bea", 2)
         assert len(gallery.audit().entries) == 3
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of Linux")
+def test_removing_on_a_full_disk_says_that_traces_are_left(tmp_path):
+    with create(tmp_path) as gallery:
+        for k in range(9):
+            put(gallery, f"P {k}", k)
+        path = Path(gallery.place)
+    code = """
+import resource, sys
+from tests.gallery.small_gallery import KEY, names
+from visagist.gallery.gallery import Gallery
+with Gallery.open(sys.argv[1], key=KEY) as gallery:
+    store = gallery._core.store
+    purge = store.purge
+    def on_a_full_disk():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
+        try:
+            return purge()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+    store.purge = on_a_full_disk
+    print(gallery.remove("P 3").purged, len(names(gallery)))
+    store.purge = purge
+    print(gallery.remove_expired().purged)
+"""
+    process = started(code, path)
+    out, err = process.communicate()
+    assert process.returncode == 0, err
+    assert out.splitlines() == ["False 8", "True"]

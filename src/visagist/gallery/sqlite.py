@@ -47,6 +47,12 @@ _BUSY_SECONDS = 10.0
 SYNCHRONOUS = "FULL"
 """A change is on the disk when it is told to be done; tests that lose no power need not wait."""
 _NOT_OURS = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_MISMATCH}
+_IN_THE_WAY = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+}
 _VACUUM_SHARE = 0.25  # of the pages empty: worth rewriting the file
 
 
@@ -236,15 +242,19 @@ class SQLiteStore:
         with _told(self._path):
             pages = self._db.execute("PRAGMA page_count").fetchone()[0]
             empty = self._db.execute("PRAGMA freelist_count").fetchone()[0]
-            try:
-                if empty > _VACUUM_SHARE * pages:
-                    self._db.execute("VACUUM")
-                busy = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-            except sqlite3.OperationalError as error:
-                if _code(error) not in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
-                    raise
-                return False
-        return not busy
+            if empty > _VACUUM_SHARE * pages:
+                self._if_possible("VACUUM")  # the holes are zeros; this only gives room back
+            row = self._if_possible("PRAGMA wal_checkpoint(TRUNCATE)")
+        return row is not None and not row[0]
+
+    def _if_possible(self, statement: str) -> tuple[int, ...] | None:
+        """The first row, if any; ``None`` where other readers or a full disk are in the way."""
+        try:
+            return self._db.execute(statement).fetchone() or ()
+        except sqlite3.OperationalError as error:
+            if _code(error) not in _IN_THE_WAY:
+                raise
+            return None
 
     def check(self) -> None:
         """SQLite's own check of pages and indices.

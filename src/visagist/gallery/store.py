@@ -174,7 +174,7 @@ class GalleryStore(Protocol):
         """Make deleted records unreadable in what the store keeps on disk.
 
         Returns:
-            False if that has to wait, for instance because another process is reading.
+            False if that has to wait: another process is reading, or the disk is full.
         """
         ...
 

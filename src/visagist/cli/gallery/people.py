@@ -94,7 +94,7 @@ def remove(
         )
     if not document["purged"]:
         print(
-            "visagist: another program has the gallery open; traces stay in the file beside it "
-            "until that ends and this is run again with --expired",
+            "visagist: deleted, but traces stay in the file beside the gallery, since another "
+            "program is reading it or the disk is full; afterwards run: gallery remove --expired",
             file=sys.stderr,
         )
