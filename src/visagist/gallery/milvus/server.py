@@ -374,8 +374,9 @@ def _told(address: MilvusAddress) -> Iterator[None]:
     try:
         yield
     except MilvusException as error:
-        # a refusal at the door is told as a failed connection; its cause says which it is
-        reason = f"{error.message} {error.__cause__ or ''}"
+        # a refusal at the door is told as a failed connection; only its cause says which it is
+        cause = str(error.__cause__ or "")
+        reason = cause if "UNAUTHENTICATED" in cause else error.message
         raise _translated(address, int(error.code), reason) from error
     except grpc.RpcError as error:
         raise _translated(address, -1, str(error)) from error
