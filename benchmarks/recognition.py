@@ -8,7 +8,7 @@ Models of one label are the same training with other seeds; their mean is report
 first model is the one whose faces are also found instead of labelled. Networks are timed in turns,
 so that a busy moment of the machine meets all of them. ``--cache FILE`` keeps the vectors of dlib
 and the judge and the faces that are found, none of which change, between runs (they are biometric
-data: delete the file after); ``--fill`` only makes them.
+data: delete the file after); ``--fill`` only makes them. ``--no-found`` leaves the found faces out.
 """
 
 from __future__ import annotations
@@ -74,17 +74,19 @@ def main() -> None:
         **common,
     )
     reports = {ours: report, **report["embedders"]}
-    found = evaluate(
-        options.data,
-        model=options.model[0].partition("=")[2],
-        conditions=conditions,
-        aligned="found",
-        find=_finder(vectors),
-        progress=_progress("found"),
-        **common,
-    )
+    found = None
+    if options.found:
+        found = evaluate(
+            options.data,
+            model=options.model[0].partition("=")[2],
+            conditions=conditions,
+            aligned="found",
+            find=_finder(vectors),
+            progress=_progress("found"),
+            **common,
+        )
     if options.cache is not None:
-        np.savez(options.cache, **vectors)
+        _keep(options.cache, vectors)
     opened = {e.name: e for e in embedders}
     table = [
         _row(label, opened[names[0]], [reports[name] for name in names])
@@ -95,7 +97,7 @@ def main() -> None:
         "resamples": options.resamples,
         "n_identities": report["n_identities"],
         "embedders": table,
-        "found": _slim(found) | {"failures": found["failures"]},
+        "found": found and _slim(found) | {"failures": found["failures"]},
         "speed": _speed(networks, options.runs),
         "machine": machine(),
         "load": [round(v, 2) for v in os.getloadavg()],
@@ -114,15 +116,27 @@ def _fill(
     conditions: list[str],
     vectors: Vectors,
 ) -> None:
-    """Vectors of those who never change, then the faces that are found."""
+    """Vectors of those who never change, or the faces that are found."""
     fixed = read_list(options.split)
-    unchanging = [e for e in embedders if e.name in {"dlib", "judge"}]
-    progress = _progress("labelled")
-    see(options.data, fixed, unchanging, conditions=conditions, progress=progress)
-    np.savez(options.cache, **vectors)
-    common = {"conditions": conditions, "find": _finder(vectors), "progress": _progress("found")}
-    see(options.data, fixed, (), aligned="found", **common)
-    np.savez(options.cache, **vectors)
+    tell = _progress(options.fill)
+
+    def progress(done: int, total: int) -> None:
+        tell(done, total)
+        if done % 50 == 0 or done == total:
+            _keep(options.cache, vectors)
+
+    common = {"conditions": conditions, "progress": progress}
+    if options.fill == "labelled":
+        see(options.data, fixed, [e for e in embedders if e.name in {"dlib", "judge"}], **common)
+    else:
+        see(options.data, fixed, (), aligned="found", find=_finder(vectors), **common)
+
+
+def _keep(path: Path, vectors: Vectors) -> None:
+    """Write a cache whole or not at all."""
+    part = path.with_suffix(".part.npz")
+    np.savez(part, **vectors)
+    part.replace(path)
 
 
 def _options() -> argparse.Namespace:
@@ -137,7 +151,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--into", type=Path)
     parser.add_argument("--cache", type=Path)
-    parser.add_argument("--fill", action="store_true", help="only fill the cache")
+    parser.add_argument("--fill", choices=("labelled", "found"), help="only fill the cache")
+    parser.add_argument("--no-found", dest="found", action="store_false")
     return parser.parse_args()
 
 
