@@ -65,7 +65,7 @@ def test_json_report(run, album, drawn_model) -> None:
 
 def test_poor_pictures_are_left_out_unless_wanted(run, drawn_model) -> None:
     Photo.from_array(person(0)).save("good.png")
-    Photo.from_array(np.ascontiguousarray(person(0)[:, 80:])).save("cut.png")
+    Photo.from_array(np.ascontiguousarray(person(0)[:, 92:])).save("cut.png")
     given = ("embed", "good.png", "cut.png", "-o", "out.npz", "--model", drawn_model, "--json")
     ran = run(*given)
     assert ran.code == 0
