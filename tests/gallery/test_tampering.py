@@ -196,7 +196,7 @@ def test_flipped_bytes_never_crash_and_never_lie(path, tmp_path):
             noticed += 1
         for left in tmp_path.glob("torn.gallery-*"):
             left.unlink()
-    assert noticed > 75  # the rest lies in unused parts of pages
+    assert noticed > 60  # the rest lies in unused parts of pages
 
 
 @pytest.mark.parametrize(
