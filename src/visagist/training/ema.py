@@ -111,7 +111,8 @@ def posthoc_weights(
     # Profiles that end close together are nearly the same: normalise, then least squares.
     length = np.sqrt(np.diag(gram))
     scaled, *_ = np.linalg.lstsq(gram / np.outer(length, length), wish / length, rcond=1e-12)
-    weights: NDArray[np.float64] = scaled / length
+    weights = scaled / length
     # The profiles are those of continuous time; in short runs the steps' own weights differ from
     # them by so much that the sum is off by a fraction of a percent, and all weights with it.
-    return weights / weights.sum()
+    summed_to_one: NDArray[np.float64] = weights / weights.sum()
+    return summed_to_one
