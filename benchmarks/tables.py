@@ -20,6 +20,7 @@ import gallery_tables
 import head_tables
 import parser_tables
 import recognition_tables
+import uir_tables
 from table import load as _load
 from table import table as _table
 
@@ -36,6 +37,7 @@ FILES = (
     "docs/recognition.md",
     "docs/scale.md",
     "docs/synthetic-heads.md",
+    "docs/uir.md",
     "src/visagist/models/makeup-tiny/card.md",
     "src/visagist/models/face-mesh/card.md",
     "src/visagist/models/face-parser/card.md",
@@ -284,6 +286,7 @@ TABLES: dict[str, Callable[[], str]] = {
     **gallery_tables.TABLES,
     **head_tables.TABLES,
     **parser_tables.TABLES,
+    **uir_tables.TABLES,
     **recognition_tables.TABLES,
 }
 

@@ -61,8 +61,8 @@ def load_network(run: Path) -> EmbeddingNetwork:
 def cut(network: EmbeddingNetwork, tail_blocks: int) -> tuple[nn.Module, Tail]:
     """Trunk and tail; both share the network's weights."""
     blocks = [module for module in network.stages.modules() if isinstance(module, Block)]
-    trunk = nn.Sequential(network.stem, *blocks[:-tail_blocks])
-    return trunk, Tail(blocks[-tail_blocks:], network.head)
+    kept = len(blocks) - tail_blocks
+    return nn.Sequential(network.stem, *blocks[:kept]), Tail(blocks[kept:], network.head)
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ METRICS = (
     "photos_tar_far_1e-2",
     "photos_tar_far_1e-3",
 )
-_KEPT_PAIRS = 40_000
+_KEPT_PAIRS = 5_000
 """Impostor pairs that are kept: more than any FAR here asks for, in every resample."""
 
 
@@ -109,15 +109,18 @@ class Searches:
             non_mated_weights=weights[self.who],
         )[0]
 
-    def tar(self, far: float, weights: Floats) -> float:
-        """TAR at ``far``; NaN where the kept pairs do not reach."""
+    def tars(self, fars: Sequence[float], weights: Floats) -> list[float]:
+        """TAR at each FAR; NaN where the kept pairs do not reach."""
         own = weights[: self.people]
         above = np.cumsum(own[self.pairs[:, 0]] * own[self.pairs[:, 1]])
-        allowed = far * (own.sum() ** 2 - (own**2).sum())
-        if above[-1] <= allowed:
-            return float("nan")
-        threshold = self.impostor[int(np.searchsorted(above, allowed + 1e-9, side="right"))]
-        return rates.tar(self.mate, float(threshold), own)
+        pairs = own.sum() ** 2 - (own**2).sum()
+        places = [int(np.searchsorted(above, far * pairs + 1e-9, side="right")) for far in fars]
+        return [
+            rates.tar(self.mate, float(self.impostor[place]), own)
+            if place < len(self.impostor)
+            else float("nan")
+            for place in places
+        ]
 
 
 @dataclass(frozen=True)
@@ -169,7 +172,7 @@ class Judged:
             rows.append(
                 [
                     *(found.fnir(fpir, blends) for fpir in (1e-2, 3e-3)),
-                    *(found.tar(far, blends) for far in (1e-3, 1e-4, 1e-5)),
+                    *found.tars((1e-3, 1e-4, 1e-5), blends),
                     photos.halves.fnir(1e-2, photographed),
                     *(photos.tar(far, photographed) for far in (1e-2, 1e-3)),
                 ]

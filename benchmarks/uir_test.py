@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from uir import MANY, TAIL_BLOCKS, Setting, Sweep, embedded, write
+from uir import MANY, Setting, Sweep, embedded, write
 from uir_features import Kept, photos
 from uir_judge import Floats, PhotoSearches, spread, weights
 
@@ -37,13 +37,14 @@ def main() -> int:
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--data", type=Path, action="append", required=True)
     parser.add_argument("--tree", type=Path, required=True)
+    parser.add_argument("--blocks", type=int, default=0)
     parser.add_argument("--cache", type=Path, required=True)
     parser.add_argument("--faces", type=Path)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
     shared, fixed = Sweep(options), read_list("test")
-    maps = photos(options.run, options.tree, "test", TAIL_BLOCKS, shared.folder)
+    maps = photos(options.run, options.tree, "test", shared.blocks, shared.folder)
     rows = json.loads(options.sweep.read_text(encoding="utf-8"))["rows"]
     chosen = pick(rows)
     base = chosen.baseline()
