@@ -63,7 +63,37 @@ def blend_pictures() -> str:
     return f"{table(head, rows)}\n\nMeasured on: {cpu}, other work on the machine."
 
 
+def blend_gate() -> str:
+    """What the recogniser's refusal changes, by the judge's word."""
+    r = load("blends_gate", "0.3.0")
+    rows = [
+        (
+            name,
+            f"{s['match_any_parent']:.0%}",
+            f"{s['cosine_nearest_parent']:.2f}",
+            f"{s['second_picture_matches']:.0%}",
+            f"{s['skipped']} of {s['blends'] + s['skipped']}",
+            f"{1 / s['cpu_seconds_a_picture']:.1f}",
+        )
+        for name, s in r["settings"].items()
+    ]
+    head = (
+        "cosine to a parent, by the recogniser",
+        "any parent matches, by the judge",
+        "cosine to the nearest, by the judge",
+        "its two pictures match",
+        "left out",
+        "pictures a second of one core",
+    )
+    note = (
+        f"{r['people']} {r['split']} people; a match is a judge's cosine above {r['threshold']}. "
+        "`python benchmarks/blends.py --corpus DIR --judge FILE --gate recognizer -n 60`."
+    )
+    return f"{table(head, rows)}\n\n{note}"
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "blend-identity": blend_identity,
     "blend-pictures": blend_pictures,
+    "blend-gate": blend_gate,
 }

@@ -5,7 +5,9 @@
 ``--corpus`` is a corpus of photos (``visagist corpus build``), ``--judge`` an ONNX embedder of
 faces that is used for nothing else. Two faces match when the cosine of their embeddings exceeds the
 threshold at which one in a thousand pairs of strangers does (``--threshold``, of the judge's own
-data sheet). Each row blends people of one split with one setting changed.
+data sheet). Each row blends people of one split with one setting changed; with ``--gate MODEL``
+the default setting, with that recognition model refusing blends nearer to a parent than each of
+``--max-cosine``.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import sys
 import time
 from collections import defaultdict
 from contextlib import suppress
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -25,12 +28,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visagist.corpus.blends.config import BlendConfig
+from visagist.corpus.blends.gate import Gate
 from visagist.corpus.blends.task import BlendTask
 from visagist.corpus.corpus import Corpus
 from visagist.corpus.sample import Sample
 from visagist.corpus.task import SkippedItemError
 from visagist.deploy.machine import machine
 from visagist.face.identity import Judge, load_judge
+from visagist.recognition.inference import Recognizer
+from visagist.recognition.judge import recognition_judge
 
 FAR_THRESHOLD = 0.36
 # Setting name -> changed fields. The first is the default.
@@ -140,15 +146,22 @@ def main() -> None:
     parser.add_argument("-n", type=int, default=100, help="blends a setting")
     parser.add_argument("--threshold", type=float, default=FAR_THRESHOLD)
     parser.add_argument("--settings", nargs="*", default=list(SETTINGS))
+    parser.add_argument("--gate", help="name or folder of a recognition model")
+    parser.add_argument("--max-cosine", type=float, nargs="*", default=[1.0, 0.5, 0.4, 0.3])
     parser.add_argument("--json", type=Path, help="write the results here")
     args = parser.parse_args()
     cv2.setNumThreads(1)
     judge = load_judge(args.judge)
     parents = Parents(Corpus.open(args.corpus), args.split, judge)
     rows: dict[str, Any] = {}
-    for name in args.settings:
-        config = BlendConfig(count=args.n, splits=(args.split,), **SETTINGS[name])
-        blends, seconds, skipped = make(BlendTask(args.corpus, config))
+    settings, gate = {name: SETTINGS[name] for name in args.settings}, None
+    if args.gate:
+        model = Recognizer.from_pretrained(args.gate).model_id
+        gate = Gate(model, partial(recognition_judge, args.gate))
+        settings = {f"at most {c:g}": {"max_cosine": c} for c in args.max_cosine}
+    for name, changed in settings.items():
+        config = BlendConfig(count=args.n, splits=(args.split,), **changed)
+        blends, seconds, skipped = make(BlendTask(args.corpus, config, gate))
         figures = measure(blends, parents, judge, args.threshold)
         rows[name] = {**figures, "skipped": skipped, "cpu_seconds_a_picture": round(seconds, 4)}
         print(name, json.dumps(rows[name]), file=sys.stderr)
@@ -157,6 +170,7 @@ def main() -> None:
         "split": args.split,
         "people": len(parents.vectors),
         "threshold": args.threshold,
+        "gate": None if gate is None else gate.name,
         "settings": rows,
     }
     text = json.dumps(result, indent=2) + "\n"

@@ -174,7 +174,77 @@ def groups() -> str:
     return table(head, rows) + "\n\n" + told
 
 
+def short() -> str:
+    """What the README tells: the targets, met or not, beside dlib and the judge."""
+    r = load("recognition", RELEASE)
+    ours, *others = r["embedders"]
+    beside = [e for e in others if e["label"] in ("dlib", "judge")]
+    both = "both sets: TAR at FAR 0.1 %, rank-1"
+
+    def pair(e: Mapping[str, Any]) -> str:
+        return f"{_number(e['sets']['both']['tar_far_1e-3']['value'])}, {_number(e['rank1'])}"
+
+    def line(told: str, key: str, target: str, met: bool) -> list[str]:
+        values = [_number(e[key]) for e in (ours, *beside)]
+        return [told, *values, target, "yes" if met else "**no**"]
+
+    london, pairs, fnir = (
+        ours[key] for key in ("london_tar_far_1e-3", "pairs_tar_far_1e-2", "fnir_fpir_1e-2")
+    )
+    times = [r["speed"][e["label"]]["median_ms"] for e in (ours, *beside)]
+    sizes = [e["megabytes"] for e in (ours, *beside)]
+    rows = [
+        line("studio portraits, TAR at FAR 0.1 %", "london_tar_far_1e-3", ">= 0.95",
+             london >= 0.95),
+        line("colour against old grey portraits, TAR at FAR 1 %", "pairs_tar_far_1e-2", ">= 0.92",
+             pairs >= 0.92),
+        [both, *(pair(e) for e in (ours, *beside)), "", ""],
+        line("both sets: mates missed (FNIR) where 1 % of strangers get a name", "fnir_fpir_1e-2",
+             "<= 0.15", fnir <= 0.15),
+        ["size, MB", *(f"{s:.1f}" for s in sizes), "<= 4.3",
+         "yes" if sizes[0] <= 4.3 else "**no**"],
+        ["network alone, ms", *(f"{t:.2f}" for t in times), "<= 2.5",
+         "yes" if times[0] <= 2.5 else "**no**"],
+    ]  # fmt: skip
+    head = ["", "visagist", *(e["label"] for e in beside), "target", "met"]
+    told = (
+        f"{r['n_identities']} people in two pictures each, half of them enrolled and half "
+        "strangers for FNIR. Formal portraits of adults: easy pictures. `python "
+        "benchmarks/recognition.py --data DIR`."
+    )
+    return table(head, rows) + "\n\n" + told
+
+
+def stages() -> str:
+    """How the recogniser got better, on validation people."""
+    r = load("recognition_stages", RELEASE)
+
+    def cell(part: Mapping[str, Any], tar: float | None) -> str:
+        return f"{_number(tar, 2)} / {_number(part['fnir_fpir_1e-2'], 2)}"
+
+    shown = ("face_24px", "mask", "sunglasses", "grey")
+    rows = [
+        [
+            e["label"],
+            cell(e, e["sets"]["both"]["tar_far_1e-3"]["value"]),
+            *(
+                cell(e["conditions"][name], e["conditions"][name]["tar_far_1e-3"]["value"])
+                for name in shown
+            ),
+        ]
+        for e in r["embedders"]
+    ]
+    head = ["TAR at FAR 1e-3 / FNIR at FPIR 1 %", "as they are", *(_CONDITIONS[n] for n in shown)]
+    told = (
+        "Validation people, which chose the weights. `python benchmarks/recognition.py --data DIR "
+        "--split validation --model LABEL=FOLDER ...`."
+    )
+    return table(head, rows) + "\n\n" + told
+
+
 TABLES: dict[str, Callable[[], str]] = {
+    "recognition-stages": stages,
+    "recognition-short": short,
     "recognition-models": models,
     "recognition-open-set": open_set,
     "recognition-conditions": conditions,

@@ -37,10 +37,11 @@ FILES = (
     "docs/recognition.md",
     "docs/scale.md",
     "docs/synthetic-heads.md",
-    "docs/uir.md",
+    "docs/papers/uir.md",
     "src/visagist/models/makeup-tiny/card.md",
     "src/visagist/models/face-mesh/card.md",
     "src/visagist/models/face-parser/card.md",
+    "src/visagist/models/recognizer/card.md",
 )
 
 

@@ -1,4 +1,4 @@
-"""The tables of docs/uir.md."""
+"""The tables of docs/papers/uir.md."""
 
 from __future__ import annotations
 
