@@ -13,6 +13,7 @@ import typer
 
 from tests.gallery.fake_recognizer import BLUE, GREEN, GREY, RED, WHITE, FakeRecognizer, picture
 from visagist.cli import app
+from visagist.cli.gallery import shared
 from visagist.gallery import sqlite
 from visagist.gallery.crypto import KEY_VARIABLE, read_key
 
@@ -141,6 +142,22 @@ def test_a_face_under_two_names(run, filled, monkeypatch):
     unseen = run("gallery", "enroll", "g", "Cee.png", *AGREED, *KEYED)
     assert unseen.code == 0
     assert "will not be noticed" in unseen.err
+
+
+def test_lookalikes_are_sought_with_all_in_mind_who_will_be_enrolled(run, filled, monkeypatch):
+    from visagist.cli.gallery import enroll
+
+    sizes = []
+
+    def noted(recognizer, path, fpir, size, *, extrapolate):
+        sizes.append(size)
+        return shared.calibrated(recognizer, path, fpir, size, extrapolate=extrapolate)
+
+    monkeypatch.setattr(enroll, "calibrated", noted)
+    picture(Path("more/Cee/1.png"), BLUE)
+    picture(Path("more/Cee/2.png"), BLUE, shade=5)
+    assert run("gallery", "enroll", "g", "more", *AGREED, *KEYED).code == 0
+    assert sizes == [3]  # Ada and Bea are there, Cee comes with two pictures
 
 
 def test_searching(run, filled):

@@ -94,7 +94,8 @@ def enroll(
     with opened_gallery(gallery, key) as opened:
         recognizer = recognizer_of(model, opened, threads)
         if lookalike is None and not allow_lookalikes:
-            lookalike = _lookalike(recognizer, calibration, opened)
+            coming = len({picture.person for picture in pictures})
+            lookalike = _lookalike(recognizer, calibration, opened.matchable() + coming)
         settings = Settings(
             consent=consent,
             retain_until=until,
@@ -116,11 +117,16 @@ def enroll(
         raise typer.Exit(1)
 
 
-def _lookalike(recognizer: Recognizer, path: Path | None, gallery: Gallery) -> float | None:
-    """The score at which a face is taken to be somebody else's; none without a calibration."""
+def _lookalike(recognizer: Recognizer, path: Path | None, people: int) -> float | None:
+    """The score at which a face is taken to be somebody else's; none without a calibration.
+
+    Args:
+        recognizer: whose scores they are.
+        path: of a calibration, or its own.
+        people: enrolled when all is done: the last one is compared with all others.
+    """
     try:
-        size = max(1, gallery.matchable())
-        found = calibrated(recognizer, path, LOOKALIKE_FPIR, size, extrapolate=True)
+        found = calibrated(recognizer, path, LOOKALIKE_FPIR, max(1, people), extrapolate=True)
     except CalibrationError as error:
         if path is not None:
             raise
