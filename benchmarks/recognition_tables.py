@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from table import load, table
 
+from visagist.recognition.calibration import Calibration
+
 RELEASE = "0.3.0"
+MODEL = Path(__file__).resolve().parents[1] / "src" / "visagist" / "models" / "recognizer"
 _CONDITIONS = {
     "face_48px": "face 48 pixels wide",
     "face_32px": "face 32 pixels wide",
@@ -242,7 +246,38 @@ def stages() -> str:
     return table(head, rows) + "\n\n" + told
 
 
+def thresholds() -> str:
+    """What the calibration in the model's folder promises, and where it does not hold."""
+    text = (MODEL / "calibration.json").read_text(encoding="utf-8")
+    calibration = Calibration.model_validate_json(text)
+    wanted: list[tuple[str, dict[str, Any]]] = [
+        *(
+            (f"FAR {far:.0e}".replace("e-0", "e-"), {"far": far})
+            for far in (1e-2, 1e-3, 1e-4, 1e-5)
+        ),
+        *(
+            (f"FPIR 1 %, gallery of {size}", {"fpir": 0.01, "gallery_size": size})
+            for size in (10, 100)
+        ),
+    ]
+    rows = []
+    for told, rate in wanted:
+        t = calibration.threshold(**rate)
+        low, high = t.interval
+        rows.append([told, f"{t.value:.3f}", f"{low:.2g} to {high:.2g}", f"{t.tar:.1%}"])
+    london = load("recognition", RELEASE)["embedders"][0]["sets"]["london"]
+    note = (
+        f"Measured on {calibration.data}. **It does not hold everywhere**: of the London pictures, all of one "
+        f"studio and mostly of people under thirty, FAR 1e-2 asks for "
+        f"{london['tar_far_1e-2']['threshold']:.3f} and FAR 1e-3 for "
+        f"{london['tar_far_1e-3']['threshold']:.3f}. Calibrate on pictures like yours."
+    )
+    head = ["promise", "threshold", "95 % interval of the rate", "mates found"]
+    return table(head, rows) + "\n\n" + note
+
+
 TABLES: dict[str, Callable[[], str]] = {
+    "recognition-thresholds": thresholds,
     "recognition-stages": stages,
     "recognition-short": short,
     "recognition-models": models,
