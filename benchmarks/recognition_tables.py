@@ -267,8 +267,8 @@ def thresholds() -> str:
         rows.append([told, f"{t.value:.3f}", f"{low:.2g} to {high:.2g}", f"{t.tar:.1%}"])
     london = load("recognition", RELEASE)["embedders"][0]["sets"]["london"]
     note = (
-        f"Measured on {calibration.data}. **It does not hold everywhere**: of the London pictures, all of one "
-        f"studio and mostly of people under thirty, FAR 1e-2 asks for "
+        f"Measured on {calibration.data}. **It does not hold everywhere**: of the London "
+        f"pictures, all of one studio and mostly of people under thirty, FAR 1e-2 asks for "
         f"{london['tar_far_1e-2']['threshold']:.3f} and FAR 1e-3 for "
         f"{london['tar_far_1e-3']['threshold']:.3f}. Calibrate on pictures like yours."
     )
