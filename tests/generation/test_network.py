@@ -106,15 +106,24 @@ def test_a_residual_network_starts_as_its_source_and_stays_so_outside_the_mask()
     condition = condition_input(source, masks)
     image, time = inputs()
     fresh = network(shaken=False, source=True, masks=2, residual=True)
-    assert torch.equal(apply_residual(fresh(image, time, None, condition), condition), source)
+    assert torch.equal(apply_residual(fresh(image, time, None, condition), condition, 2), source)
     moved = apply_residual(
-        network(source=True, masks=2, residual=True)(image, time, None, condition), condition
+        network(source=True, masks=2, residual=True)(image, time, None, condition), condition, 2
     )
     changed = (moved != source).any(1)
     assert changed[:, 4:9, 4:9].any()
     changed[:, 4:9, 4:9] = False
     assert not changed.any()
-    assert torch.equal(apply_residual(source * 0 + 1, condition_input(source, None)), source + 1)
+    unmasked = condition_input(source, None)
+    assert torch.equal(apply_residual(source * 0 + 1, unmasked, 0), source + 1)
+
+
+def test_hints_come_in_beside_the_masks_but_do_not_say_where_the_picture_may_change():
+    source, masks = torch.rand(2, 3, 16, 16) * 2 - 1, torch.zeros(2, 1, 16, 16)
+    condition = condition_input(source, masks, hints=torch.ones(2, 3, 16, 16))
+    config = network(source=True, masks=1, hints=3, residual=True).config
+    assert condition.shape[1] == config.condition_channels == 8
+    assert torch.equal(apply_residual(source * 0 + 1, condition, 1), source)
 
 
 def test_a_source_left_out_is_zero_everywhere():

@@ -45,6 +45,12 @@ class NetworkConfig(BaseModel):
         False, description="whether a source picture comes in through channels that start at zero"
     )
     masks: int = Field(0, description="masks that come in with the source picture", ge=0)
+    hints: int = Field(
+        0,
+        description="further channels that come in with the source, such as makeup brought over "
+        "from other faces; no masks: they do not say where the picture may change",
+        ge=0,
+    )
     residual: bool = Field(
         False,
         description="predict source + mask * change instead of the picture, so that an untrained "
@@ -76,8 +82,8 @@ class NetworkConfig(BaseModel):
             raise ValueError("encoder_width must be even: noise levels are sines and cosines")
         if self.image_size % self.patch:
             raise ValueError(f"patch {self.patch} does not divide image_size {self.image_size}")
-        if (self.masks or self.residual) and not self.source:
-            raise ValueError("masks and residual need source: true")
+        if (self.masks or self.hints or self.residual) and not self.source:
+            raise ValueError("masks, hints and residual need source: true")
         return self
 
     @property
@@ -87,8 +93,8 @@ class NetworkConfig(BaseModel):
 
     @property
     def condition_channels(self) -> int:
-        """Channels of the conditional input: source, masks, and one that says there is a source."""
-        return 4 + self.masks if self.source else 0
+        """Channels of the conditional input: source, masks, hints, and one that is 1 beside them."""
+        return 4 + self.masks + self.hints if self.source else 0
 
 
 def _published(width: int, heads: int, **more: int) -> dict[str, int]:

@@ -72,7 +72,7 @@ def clean_estimate(
     scaled = noisy * column(input_scale(sigma), noisy)
     output: Tensor = model(scaled, time, given.label, given.condition)
     if config.residual and given.condition is not None:
-        output = apply_residual(output, given.condition)
+        output = apply_residual(output, given.condition, config.masks)
     return output
 
 

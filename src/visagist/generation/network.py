@@ -197,7 +197,7 @@ class GeneratorNetwork(nn.Module):
             image: (B, 3, S, S) noised, unit variance.
             time: (B, E) sinusoid of the noise level.
             label: (B,) classes, ``classes`` for none; (B, classes + 1) weights in an export.
-            condition: (B, 4 + masks, S, S) from :func:`condition_input`.
+            condition: (B, 4 + masks + hints, S, S) from :func:`condition_input`.
 
         Returns:
             (B, 3, S, S): the clean picture, or the change where the network is residual.
@@ -223,24 +223,36 @@ class GeneratorNetwork(nn.Module):
         yield from self.decoder
 
 
-def condition_input(source: Tensor, masks: Tensor | None, given: Tensor | None = None) -> Tensor:
-    """(B, 4 + M, S, S): source, masks and a channel of ones, all zero where there is no source.
+def condition_input(
+    source: Tensor,
+    masks: Tensor | None,
+    given: Tensor | None = None,
+    hints: Tensor | None = None,
+) -> Tensor:
+    """(B, 4 + M + H, S, S): source, masks, hints and ones, all zero where there is no source.
 
     Args:
         source: (B, 3, S, S) in [-1, 1].
         masks: (B, M, S, S) in [0, 1], or nothing.
         given: (B,) 1 where the source is shown, 0 where it is left out.
+        hints: (B, H, S, S) further channels, or nothing.
     """
     ones = torch.ones_like(source[:, :1])
-    parts = [source, *([] if masks is None else [masks]), ones]
+    parts = [source, *(p for p in (masks, hints) if p is not None), ones]
     stacked = torch.cat(parts, 1)
     return stacked if given is None else stacked * given.reshape(-1, 1, 1, 1).to(stacked.dtype)
 
 
-def apply_residual(output: Tensor, condition: Tensor) -> Tensor:
-    """Source + union of the masks * output: the clean picture of a residual network."""
-    source, masks = condition[:, :3], condition[:, 3:-1]
-    where = masks.amax(1, keepdim=True) if masks.shape[1] else torch.ones_like(source[:, :1])
+def apply_residual(output: Tensor, condition: Tensor, masks: int) -> Tensor:
+    """Source + union of the masks * output: the clean picture of a residual network.
+
+    Args:
+        output: (B, 3, S, S) of the network.
+        condition: from :func:`condition_input`.
+        masks: how many of its channels are masks; without any the whole picture may change.
+    """
+    source, masks_in = condition[:, :3], condition[:, 3 : 3 + masks]
+    where = masks_in.amax(1, keepdim=True) if masks else torch.ones_like(source[:, :1])
     return source + where * output
 
 
