@@ -93,7 +93,7 @@ class NetworkConfig(BaseModel):
 
     @property
     def condition_channels(self) -> int:
-        """Channels of the conditional input: source, masks, hints, and one that is 1 beside them."""
+        """Channels of the conditional input: source, masks, hints, and one of ones."""
         return 4 + self.masks + self.hints if self.source else 0
 
 
