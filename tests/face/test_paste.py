@@ -5,7 +5,7 @@ import pytest
 
 from visagist.face import paste
 from visagist.face.align import Alignment, crop
-from visagist.face.paste import paste_residual
+from visagist.face.paste import paste_crop, paste_residual
 
 
 def placed(scale: float, centre: tuple[float, float], degrees: float = 0.0) -> Alignment:
@@ -109,3 +109,48 @@ def test_a_face_off_the_photo_changes_nothing():
     half = paste_residual(before, bump(), placed(1.0, (0, 0)))
     assert (half[:50, :50] != before[:50, :50]).any()
     assert np.array_equal(half[110:], before[110:])
+
+
+def disc(radius: float = 90.0, feather: float = 10.0) -> np.ndarray:
+    """A mask of 1 that falls to 0 from ``radius`` on."""
+    y, x = np.mgrid[:256, :256] + 0.5 - 128
+    return np.clip((radius + feather - np.hypot(x, y)) / feather, 0, 1).astype(np.float32)
+
+
+@pytest.mark.parametrize("scale", [0.4, 1.0, 2.7, 6.0])
+@pytest.mark.parametrize("degrees", [0, 33])
+def test_a_crop_changes_no_bit_outside_its_mask(scale, degrees):
+    before = photo()
+    alignment = placed(scale, (210, 140), degrees)
+    image = np.full((256, 256, 3), 255, np.float32)
+    after = paste_crop(before, image, disc(), alignment)
+    rows, columns = np.mgrid[:300, :400] + 0.5
+    where = alignment.to_crop(np.stack([columns.ravel(), rows.ravel()], 1)).reshape(300, 400, 2)
+    distance = np.hypot(*np.moveaxis(where - 128, -1, 0))
+    far = distance > 100 + 2 * max(1, scale)
+    assert np.array_equal(after[far], before[far])
+    inside = distance < 90 - 2 * max(1, scale)
+    assert (after[inside] == 255).all()
+
+
+def test_a_crop_pasted_where_it_came_from_is_the_photo_again():
+    smooth = np.stack(np.meshgrid(np.linspace(40, 200, 400), np.linspace(60, 180, 300)), 2)
+    before = np.concatenate([smooth, smooth[..., :1]], 2).astype(np.uint8)
+    for scale in (0.6, 1.3, 3.0):
+        alignment = placed(scale, (200, 150), 20)
+        view = crop(before, alignment).astype(np.float32)
+        after = paste_crop(before, view, disc(), alignment)
+        assert np.abs(after.astype(int) - before).max() <= 2
+
+
+def test_half_a_mask_mixes_half_and_half():
+    before = np.full((300, 400, 3), 100, np.uint8)
+    image = np.full((256, 256, 3), 200, np.float32)
+    after = paste_crop(before, image, disc() * np.float32(0.5), placed(1.0, (200, 150)))
+    assert (after[150, 200] == 150).all()
+
+
+def test_a_crop_beside_the_photo_is_no_error():
+    before = photo()
+    image = np.full((256, 256, 3), 9, np.float32)
+    assert np.array_equal(paste_crop(before, image, disc(), placed(1.0, (-900, 150))), before)

@@ -1,10 +1,13 @@
-"""Put a residual of the canonical crop back on the photo, at the photo's own resolution.
+"""Put what was made in the canonical crop back on the photo, at the photo's own resolution.
 
-Only what changed is resampled and added: the skin's own texture is never synthesised again, and a
-pixel whose residual is zero keeps its value bit for bit.
+Either a residual, of which only what changed is resampled and added, so that the skin's own texture
+is never synthesised again; or a new picture under a mask. In both cases a pixel that is not meant
+keeps its value bit for bit.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +17,9 @@ from visagist.face.align import Alignment
 
 _STRIP = 256
 """Rows added at a time: bounds the memory on large photos."""
+
+_UNSEEN = 1 / 512
+"""A share below this moves no pixel by half a level."""
 
 
 def paste_residual(
@@ -31,38 +37,83 @@ def paste_residual(
         A new (H, W, 3) uint8 photo.
     """
     out = pixels.copy()
-    height, width = pixels.shape[:2]
-    window = _touched(residual, alignment, width, height)
+    touched = np.abs(residual).max(2) >= 0.25
+    for target, change in _strips(out, residual, touched, alignment, Image.Resampling.BILINEAR):
+        # rounded before it is added: half a level of change must not depend on what it is added to
+        _write(target, np.rint(change) + target)
+    return out
+
+
+def paste_crop(
+    pixels: NDArray[np.uint8],
+    image: NDArray[np.float32],
+    mask: NDArray[np.float32],
+    alignment: Alignment,
+) -> NDArray[np.uint8]:
+    """Lay a crop over a photo where its mask says so.
+
+    Args:
+        pixels: (H, W, 3) uint8 photo.
+        image: (S, S, 3) levels 0..255 in crop coordinates.
+        mask: (S, S) share of the new picture, 0..1; must fall to zero at the crop's border.
+        alignment: of the crop in the photo, of size S.
+
+    Returns:
+        A new (H, W, 3) uint8 photo.
+    """
+    out = pixels.copy()
+    # Premultiplied: what lies outside the mask must not bleed in when it is resampled.
+    layers = np.concatenate([image * mask[..., None], mask[..., None]], 2)
+    for target, part in _strips(out, layers, mask > _UNSEEN, alignment, Image.Resampling.BICUBIC):
+        # Bicubic weights overshoot, which outside of the mask would be a halo.
+        share = part[..., 3:]
+        cover = np.where(share > _UNSEEN, np.clip(share, 0, 1), np.float32(0))
+        scale = np.divide(cover, share, out=np.zeros_like(share), where=share > _UNSEEN)
+        _write(target, target + (part[..., :3] * scale - cover * target))
+    return out
+
+
+def _strips(
+    out: NDArray[np.uint8],
+    layers: NDArray[np.float32],
+    touched: NDArray[np.bool_],
+    alignment: Alignment,
+    how: Image.Resampling,
+) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.float32]]]:
+    """Views of the photo where a crop falls on it, each with the crop's layers in its pixels.
+
+    Args:
+        out: (H, W, 3) photo; the views are into it.
+        layers: (S, S, C) float32.
+        touched: (S, S) pixels of the crop that count.
+        alignment: of the crop in the photo.
+        how: resampling filter.
+    """
+    window = _window(touched, alignment, out.shape[1], out.shape[0])
     if window is None:
-        return out
+        return
     x0, y0, x1, y1 = window
-    reduced, matrix = _reduced(residual, alignment)
-    planes = [Image.fromarray(np.ascontiguousarray(reduced[..., c])) for c in range(3)]
+    reduced, matrix = _reduced(layers, alignment)
+    planes = [Image.fromarray(np.ascontiguousarray(plane)) for plane in np.moveaxis(reduced, 2, 0)]
     for top in range(y0, y1, _STRIP):
         bottom = min(top + _STRIP, y1)
         # photo pixel (x0 + u, top + v) -> crop pixel
         part = matrix.copy()
         part[:, 2] += matrix[:, :2] @ np.array([x0, top], np.float64)
-        size = (x1 - x0, bottom - top)
-        target = out[top:bottom, x0:x1]
-        for c, plane in enumerate(planes):
-            change = np.asarray(
-                plane.transform(
-                    size, Image.Transform.AFFINE, tuple(part.ravel()), Image.Resampling.BILINEAR
-                )
-            )
-            blended = np.rint(change)
-            blended += target[..., c]
-            np.clip(blended, 0, 255, out=blended)
-            target[..., c] = blended
-    return out
+        size, to_crop = (x1 - x0, bottom - top), tuple(part.ravel())
+        warped = [p.transform(size, Image.Transform.AFFINE, to_crop, how) for p in planes]
+        yield out[top:bottom, x0:x1], np.stack([np.asarray(w) for w in warped], 2)
 
 
-def _touched(
-    residual: NDArray[np.float32], alignment: Alignment, width: int, height: int
+def _write(target: NDArray[np.uint8], levels: NDArray[np.float32]) -> None:
+    target[...] = np.clip(np.rint(levels), 0, 255)
+
+
+def _window(
+    touched: NDArray[np.bool_], alignment: Alignment, width: int, height: int
 ) -> tuple[int, int, int, int] | None:
-    """Bounding box in the photo of the crop pixels whose residual is not zero."""
-    rows, columns = np.nonzero(np.abs(residual).max(2) >= 0.25)
+    """Bounding box in the photo of the crop pixels that count."""
+    rows, columns = np.nonzero(touched)
     if rows.size == 0:
         return None
     left, right = columns.min() - 1, columns.max() + 2
@@ -78,14 +129,14 @@ def _touched(
 
 
 def _reduced(
-    residual: NDArray[np.float32], alignment: Alignment
+    layers: NDArray[np.float32], alignment: Alignment
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """The residual averaged down for faces smaller than the crop, with its photo-to-crop matrix."""
+    """Layers averaged down for faces smaller than the crop, with their photo-to-crop matrix."""
     factor = int(alignment.scale)
-    while factor > 1 and residual.shape[0] % factor:
+    while factor > 1 and layers.shape[0] % factor:
         factor -= 1
     if factor <= 1:
-        return residual, alignment.matrix
-    side = residual.shape[0] // factor
-    small = residual.reshape(side, factor, side, factor, 3).mean((1, 3))
+        return layers, alignment.matrix
+    side = layers.shape[0] // factor
+    small = layers.reshape(side, factor, side, factor, -1).mean((1, 3))
     return small, alignment.matrix / factor
