@@ -33,6 +33,7 @@ def test_the_public_names() -> None:
     assert set(visagist.__all__) == {
         "Face",
         "Gallery",
+        "Generator",
         "Makeup",
         "Photo",
         "Recognizer",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from visagist.face.find import find_faces
     from visagist.face.types import Face
     from visagist.gallery.gallery import Gallery
+    from visagist.generation.inference import Generator
     from visagist.makeup.inference import Makeup
     from visagist.makeup.style import Style, load_style
     from visagist.photo import Photo
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Face",
     "Gallery",
+    "Generator",
     "Makeup",
     "Photo",
     "Recognizer",
@@ -40,6 +42,7 @@ __all__ = [
 _HOMES = {
     "Face": "visagist.face.types",
     "Gallery": "visagist.gallery.gallery",
+    "Generator": "visagist.generation.inference",
     "Makeup": "visagist.makeup.inference",
     "Photo": "visagist.photo",
     "Recognizer": "visagist.recognition.inference",

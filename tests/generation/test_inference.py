@@ -216,7 +216,8 @@ def test_stage_one_is_not_exported(tmp_path):
 
 def test_a_folder_says_what_it_is(folders):
     files = open_model(folders["consistency"][1])
-    assert files.manifest.name == "generator-16-consistency"
+    assert files.manifest.name == "generator-16"
+    assert open_model(folders["diffusion"][1]).manifest.name == "generator-16-diffusion"
     assert files.config["kind"] == "generator"
     assert files.config["encoder_width"] == NETWORK["encoder_width"]
 

@@ -19,6 +19,7 @@ from visagist.cli import (
     evaluate,
     export,
     gallery,
+    generate,
     makeup,
     styles,
     train,
@@ -43,6 +44,7 @@ app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
 app.command("verify")(verify.verify)
 app.command("embed")(embed.embed)
+app.command("generate")(generate.generate)
 app.command("calibrate")(calibrate.calibrate)
 app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(benchmark.app, name="benchmark")

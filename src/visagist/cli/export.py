@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from visagist.cli.output import Json, needs_extra, print_report
+from visagist.errors import InputError
 
 __all__ = ["app"]
 
@@ -15,6 +16,8 @@ app = typer.Typer(help="Turn a training run into a model folder.", no_args_is_he
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="Folder that `visagist train` wrote.")]
 Output = Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="The model folder.")]
+MOST_AVERAGED = 0.28
+"""Relative width of the widest average that a power function has."""
 
 
 @app.command("makeup")
@@ -51,3 +54,48 @@ def export_recognizer(run: Run, output: Output, as_json: Json = False) -> None:
         from visagist.deploy.export import export_recognizer as export
 
     print_report(export(run, output), as_json=as_json)
+
+
+@app.command("generator")
+def export_generator(
+    run: Run,
+    output: Output,
+    average: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SIGMA",
+            help="Average found afterwards, its width as a share of the training (0.05 to 0.15 "
+            "are usual); by default the run's own.",
+        ),
+    ] = None,
+    recipe: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RECIPE", help="Of a run that is not finished: take its newest checkpoint."
+        ),
+    ] = None,
+    half: Annotated[
+        bool, typer.Option("--half", help="Store weights in half precision; compute in single.")
+    ] = False,
+    trainable: Annotated[
+        bool,
+        typer.Option("--trainable/--no-trainable", help="Keep the weights for training on."),
+    ] = True,
+    as_json: Json = False,
+) -> None:
+    """Export a generator of stage 2, for one step or for many, compared with torch."""
+    with needs_extra("train"):
+        from visagist.deploy.export import export_generator as export
+        from visagist.training.averages import average_afterwards
+
+    if average is not None and not 0 < average < MOST_AVERAGED:
+        raise InputError(f"--average must be above 0 and below {MOST_AVERAGED}, not {average:g}")
+    report = export(
+        run,
+        output,
+        weights=average_afterwards(run, average) if average is not None else None,
+        recipe=recipe,
+        half=half,
+        trainable=trainable,
+    )
+    print_report(report, as_json=as_json)

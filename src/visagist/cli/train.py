@@ -199,6 +199,51 @@ def train_recognizer_uir(
     print(run)
 
 
+@app.command("generator")
+def train_generator(
+    recipe: Recipe,
+    data: Annotated[
+        list[Path],
+        typer.Option(
+            metavar="CORPUS",
+            help="A corpus, again for more of them; or one folder of class folders.",
+        ),
+    ],
+    output: Output,
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN", help="Stage 1, whose encoder is taken, or stage 2 of the same network."
+        ),
+    ] = None,
+    encoder: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN", help="Stage 1, for the auxiliary loss where --start is another."
+        ),
+    ] = None,
+    cache: Cache = None,
+    resume: Resume = False,
+) -> None:
+    """Train one stage of a generator; the recipe says which: pretrain, diffusion or consistency."""
+    with needs_extra("train"), needs_extra("corpus"):
+        from visagist.generation.training import train
+
+    with _preparing() as preparing:
+        run = train(
+            recipe,
+            data=data,
+            output=output,
+            start=start,
+            encoder=encoder,
+            cache=cache,
+            resume=resume,
+            building=lambda done, total: preparing("decode faces", done, total),
+            progress=_print_step,
+        )
+    print(run)
+
+
 @contextmanager
 def _preparing() -> Iterator[Callable[[str, int, int], None]]:
     """A bar for each thing that is prepared before the first step."""
@@ -211,6 +256,7 @@ def _preparing() -> Iterator[Callable[[str, int, int], None]]:
             shown[what](done)
             if done == total:
                 bars.close()
+                shown.clear()  # the next one of this name gets a bar of its own
 
         yield preparing
 

@@ -15,12 +15,14 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
+from pydantic import BaseModel
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.utils.flop_counter import FlopCounterMode
 
 import visagist
+from visagist.deploy.half import SMALLEST, round_weights, store_half
 from visagist.errors import ParityError
 from visagist.face.mesh.network import MeshNetwork
 from visagist.face.mesh.training import MeshRecipe
@@ -235,6 +237,9 @@ def export_generator(
     *,
     version: str | None = None,
     weights: Mapping[str, Tensor] | None = None,
+    recipe: Path | None = None,
+    half: bool = False,
+    trainable: bool = True,
 ) -> dict[str, Any]:
     """Export a stage-2 run of a generator to a model folder; see :func:`export_mesh`.
 
@@ -243,13 +248,17 @@ def export_generator(
     step and one for many have the same inputs, and any number of pictures goes in at once.
 
     Args:
-        run: finished run of stage 2.
+        run: run of stage 2.
         output: the model folder.
         version: of the model; the package's by default.
         weights: others than the run's own average, such as one found afterwards.
+        recipe: of a run that is not finished: the average of its last checkpoint is taken.
+        half: store weights in half precision; arithmetic stays single, and there is no second file
+            with half arithmetic.
+        trainable: keep ``model.safetensors`` for training on.
     """
-    recipe, model = load_generator(run, weights)
-    network = recipe.network
+    settings, model = load_generator(run, weights, recipe=recipe)
+    network = settings.network
     side, width = network.image_size, network.encoder_width
     example = {"image": _noise((1, 3, side, side)), "time": _noise((1, width))}
     if network.classes:
@@ -257,7 +266,7 @@ def export_generator(
         example["label"] = torch.full((1, count), 1 / count)
     if network.source:
         example["condition"] = _noise((1, network.condition_channels, side, side))
-    config = {"kind": "generator", "stage": recipe.stage, **network.model_dump()}
+    config = {"kind": "generator", "stage": settings.stage, **network.model_dump()}
     return _write(
         run,
         output,
@@ -265,10 +274,13 @@ def export_generator(
         example=example,
         outputs=("output",),
         config=config,
-        name=f"generator-{side}-{recipe.stage}",
+        name=f"generator-{side}" + ("-diffusion" if settings.stage == "diffusion" else ""),
         version=version,
         deployed=lambda whole: _ByName(whole, tuple(example)),
         batched=True,
+        recipe=settings,
+        half=half,
+        trainable=trainable,
     )
 
 
@@ -288,32 +300,42 @@ def _write(
     version: str | None,
     deployed: Callable[[nn.Module], nn.Module] = lambda model: model,
     batched: bool = False,
+    recipe: BaseModel | None = None,
+    half: bool = False,
+    trainable: bool = True,
 ) -> dict[str, Any]:
-    state = {k: v.contiguous() for k, v in model.state_dict().items()}  # before folding: trainable
+    if half:
+        model = round_weights(copy.deepcopy(model))
+    # before folding, so that it can be trained on
+    state = {k: v.contiguous() for k, v in model.state_dict().items()} if trainable else {}
     model = deployed(fold(copy.deepcopy(model).eval()))
     config["params"] = sum(p.numel() for p in model.parameters())
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model(*example.values())
     config["gflops"] = round(counter.get_total_flops() / 1e9, 4)
-    files: dict[str, bytes] = {
-        "model.onnx": to_onnx(
-            model, list(example.values()), list(example), outputs, batched=batched
-        )
-    }
+    whole = to_onnx(model, list(example.values()), list(example), outputs, batched=batched)
+    files: dict[str, bytes] = {"model.onnx": store_half(whole) if half else whole}
     report: dict[str, Any] = {"params": config["params"], "gflops": config["gflops"], "files": {}}
     errors = {"model.onnx": parity(files["model.onnx"], model, example)}
-    half = _Half(copy.deepcopy(model))
-    files["model-fp16.onnx"] = to_onnx(
-        half, list(example.values()), list(example), outputs, batched=batched
-    )
-    errors["model-fp16.onnx"] = parity(files["model-fp16.onnx"], model, example)
+    if half:
+        state = {k: v.half() if v.numel() >= SMALLEST else v for k, v in state.items()}
+    else:
+        small = _Half(copy.deepcopy(model))
+        files["model-fp16.onnx"] = to_onnx(
+            small, list(example.values()), list(example), outputs, batched=batched
+        )
+        errors["model-fp16.onnx"] = parity(files["model-fp16.onnx"], model, example)
     for file, error in errors.items():
         if not error <= LIMITS[file]:
             raise ParityError(f"{file} differs from torch by {error:.2g}, over {LIMITS[file]:g}")
         report["files"][file] = {"bytes": len(files[file]), "parity": float(f"{error:.2e}")}
     files["config.json"] = (json.dumps(config, indent=2) + "\n").encode()
     files["log.jsonl"] = (run / "log.jsonl").read_bytes()
-    files["recipe.json"] = (run / "recipe.json").read_bytes()
+    files["recipe.json"] = (
+        (json.dumps(recipe.model_dump(), indent=2) + "\n").encode()
+        if recipe is not None
+        else (run / "recipe.json").read_bytes()
+    )
     _replace_folder(folder, files, state, name, version or visagist.__version__)
     return report
 
@@ -327,7 +349,8 @@ def _replace_folder(
     try:
         for file, data in files.items():
             (fresh / file).write_bytes(data)
-        save_file(state, fresh / "model.safetensors")
+        if state:
+            save_file(state, fresh / "model.safetensors")
         card = folder / "card.md"
         if card.is_file():
             shutil.copy(card, fresh / "card.md")

@@ -31,12 +31,36 @@ from visagist.generation.samplers import (
     sampling_levels,
 )
 from visagist.runtime.session import make_session
-from visagist.runtime.store import ModelFiles, open_model
+from visagist.runtime.store import ModelFiles, list_models, open_model
 
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
+DEFAULT = "generator-64"
+FEW = 4
+"""Steps up to which a one-step model is the better one where a diffusion model is there too."""
+_MANY = "-diffusion"
 _MULTISTEP_BELOW = 20
 """Evaluations from which on Heun's method is the better one (EDM networks on FFHQ, 64 px)."""
+
+
+def model_for(name_or_dir: str | os.PathLike[str], steps: int | None) -> str | os.PathLike[str]:
+    """The model that fits a number of steps: ``NAME``, or ``NAME-diffusion`` for more than a few.
+
+    A one-step model gains little by further steps, a diffusion model needs them; two models that
+    belong together have names like that. A folder is taken as it is, and so is a name without a
+    second model.
+
+    Args:
+        name_or_dir: what the user named.
+        steps: that the user asked for, or nothing.
+    """
+    if not isinstance(name_or_dir, str):
+        return name_or_dir
+    known = list_models()
+    many = f"{name_or_dir}{_MANY}"
+    if many in known and (name_or_dir not in known or (steps is not None and steps > FEW)):
+        return many
+    return name_or_dir
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +94,13 @@ class Generator:
         side: of the pictures in pixels.
         stage: ``diffusion`` (many steps) or ``consistency`` (one or a few).
         classes: that can be asked for; 0 for none.
+        model_id: name, version and digest of the network, for marks in files.
+
+    Raises:
+        InputError: the network takes hints: it is a part of an amplifier, which gives it them.
 
     Example:
-        >>> faces = Generator.from_pretrained("./models/generator-64-consistency")  # doctest: +SKIP
+        >>> faces = Generator.from_pretrained()  # doctest: +SKIP
         >>> pictures = faces.generate(16, seed=7)  # doctest: +SKIP
     """
 
@@ -84,23 +112,44 @@ class Generator:
             self._width = int(config["encoder_width"])
             self._source, self._masks = bool(config["source"]), int(config["masks"])
             self._residual = bool(config["residual"])
+            hints = int(config.get("hints", 0))
         except (KeyError, TypeError, ValueError) as error:
             raise ModelDamagedError(
                 f"{model.path / 'config.json'}: {error} is missing or wrong; export the model again"
             ) from error
         if self.stage not in ("diffusion", "consistency"):
             raise ModelDamagedError(f"{model.path}: there is no stage {self.stage!r}")
+        if hints:
+            raise InputError(
+                f"{model.path} takes {hints} channels of hints, which only an amplifier gives; "
+                "name a generator that makes pictures from noise"
+            )
+        entry = model.manifest.files["model.onnx"]
+        self.model_id = f"{model.manifest.name}-{model.manifest.version}-{entry.sha256[:12]}"
         self._session: Any = make_session(model.onnx, threads=threads)
 
     @classmethod
-    def from_pretrained(cls, name_or_dir: str | os.PathLike[str], *, threads: int = 1) -> Generator:
+    def from_pretrained(
+        cls,
+        name_or_dir: str | os.PathLike[str] = DEFAULT,
+        *,
+        steps: int | None = None,
+        threads: int = 1,
+    ) -> Generator:
         """Open a model by name, or any model folder.
 
+        Args:
+            name_or_dir: ``generator-64``, or a folder.
+            steps: how many will be asked for; more than a few open the model with many steps that
+                belongs to the one named (:func:`model_for`).
+            threads: of ONNX Runtime.
+
         Raises:
+            InputError: the model needs more than noise.
             ModelMissingError: there is no such model.
             ModelDamagedError: a file does not match its manifest, or it is no generator.
         """
-        return cls(open_model(name_or_dir), threads=threads)
+        return cls(open_model(model_for(name_or_dir, steps)), threads=threads)
 
     @property
     def default_steps(self) -> int:

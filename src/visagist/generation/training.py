@@ -18,6 +18,7 @@ from visagist.generation.network import GeneratorNetwork, PretrainNetwork
 from visagist.generation.one_step import ConsistencyTask
 from visagist.generation.pretrain import PretrainTask
 from visagist.generation.task import GeneratorTask, network_of
+from visagist.training.checkpoint import load_latest
 from visagist.training.loop import train as run_loop
 from visagist.training.parallel import joined_processes
 from visagist.training.run import load_weights, read_recipe, read_run, write_run
@@ -167,25 +168,39 @@ def _below(weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def load_generator(
-    run: Path, weights: Mapping[str, Tensor] | None = None
+    run: Path, weights: Mapping[str, Tensor] | None = None, *, recipe: Path | None = None
 ) -> tuple[DiffusionRecipe | ConsistencyRecipe, GeneratorNetwork]:
-    """The network of a finished stage-2 run, in evaluation mode.
+    """The network of a stage-2 run, in evaluation mode.
 
     Args:
         run: its folder.
         weights: others than the run's own, such as an average found afterwards
             (:func:`visagist.training.averages.average_afterwards`).
+        recipe: of a run that is not finished, or was stopped: the average of its newest checkpoint
+            is taken.
 
     Raises:
-        DataError: it is no finished run of stage 2.
+        DataError: it is no finished run of stage 2, or has no checkpoint.
     """
-    recipe, own = read_run(run, AnyRecipe)
-    settings = recipe.root
+    if recipe is None:
+        finished, own = read_run(run, AnyRecipe)
+        settings = finished.root
+    else:
+        settings = read_recipe(recipe, AnyRecipe).root
+        own = dict(weights) if weights is not None else _newest_average(run)
     if isinstance(settings, PretrainRecipe):
         raise DataError(f"{run}: stage 1 makes no pictures; train diffusion or consistency")
     network = GeneratorNetwork(settings.network)
     load_weights(network, dict(own if weights is None else weights), run)
     return settings, network.eval()
+
+
+def _newest_average(run: Path) -> dict[str, Tensor]:
+    found = load_latest(run / "checkpoints")
+    if found is None:
+        raise DataError(f"{run}: no checkpoint here; `visagist train generator` writes them")
+    average: dict[str, Tensor] = found[1]["ema"]
+    return average
 
 
 __all__ = ["AnyRecipe", "GeneratorTask", "load_generator", "make_task", "stage_of", "train"]

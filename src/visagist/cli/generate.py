@@ -1,0 +1,138 @@
+"""``visagist generate``: faces of nobody, from a seed."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from visagist.cli.output import Json, print_json, progress_bar
+from visagist.errors import InputError, PhotoWriteError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from visagist.generation.inference import Generator
+
+__all__ = ["generate"]
+
+GRID = "grid"
+
+
+def generate(
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="DIR", help="For the grid and the pictures.")
+    ],
+    count: Annotated[int, typer.Option("-n", "--count", min=1, help="How many.")] = 16,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=1000,
+            help="Evaluations of the network a picture; above 4 the model's sister NAME-diffusion "
+            "is taken where there is one. By default what the model is made for.",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same pictures.")] = 0,
+    first: Annotated[
+        int, typer.Option(min=0, help="Number of the first; picture 7 of a seed is always the same")
+    ] = 0,
+    label: Annotated[
+        int | None, typer.Option(min=0, help="Class, for models that have classes.")
+    ] = None,
+    guidance: Annotated[
+        float, typer.Option(min=0.0, help="1: as trained; more follows the class more closely.")
+    ] = 1.0,
+    suffix: Annotated[
+        str, typer.Option("--format", metavar="png|jpg|webp|...", help="Of the files.")
+    ] = "png",
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace pictures that exist.")
+    ] = False,
+    threads: Annotated[int, typer.Option(min=1, max=64, help="Threads for the network.")] = 1,
+    batch: Annotated[int, typer.Option(min=1, max=1024, help="Pictures at once.")] = 8,
+    model: Annotated[str, typer.Option(help="Name or folder of the model.")] = "generator-64",
+    as_json: Json = False,
+) -> None:
+    """Make pictures of people who do not exist: single files and a grid.
+
+    Every file says in its metadata that it was generated, by which model, from which seed.
+    """
+    from visagist.generation.inference import Generator, Request
+    from visagist.photo.formats import for_suffix
+
+    entry = for_suffix(Path(f"picture.{suffix.lstrip('.')}"))  # refused before any work
+    if guidance != 1 and label is None:
+        raise InputError("--guidance follows a class; give --label too")
+    names = [f"{seed}-{number:05d}.{suffix.lstrip('.')}" for number in range(first, first + count)]
+    grid = f"{seed}-{GRID}.{suffix.lstrip('.')}"
+    _refuse_replacing(output, [grid, *names], overwrite=overwrite)
+    generator = Generator.from_pretrained(model, steps=steps, threads=threads)
+    with progress_bar("generate", count, quiet=as_json) as advance:
+        pictures = generator.generate(
+            count,
+            seed=seed,
+            first=first,
+            steps=steps,
+            request=Request(label=label, guidance=guidance),
+            batch=batch,
+            progress=lambda done, of: advance(done),
+        )
+    steps = steps or generator.default_steps
+    how = f"seed {seed}, {steps} step{'s' * (steps > 1)}"
+    how += f", class {label}, guidance {guidance:g}" if label is not None else ""
+    output.mkdir(parents=True, exist_ok=True)
+    for number, (name, pixels) in enumerate(zip(names, pictures, strict=True), first):
+        _save(pixels, output / name, generator, f"picture {number} of {how}", overwrite=overwrite)
+    sheet = tiled(pictures, first=first)
+    numbers = f"pictures {first} to {first + count - 1} of {how}"
+    _save(sheet, output / grid, generator, numbers, overwrite=overwrite)
+    if as_json:
+        document: dict[str, Any] = {
+            "model_id": generator.model_id,
+            "side": generator.side,
+            "steps": steps,
+            "seed": seed,
+            "first": first,
+            "format": entry.name,
+            "grid": str(output / grid),
+            "pictures": [str(output / name) for name in names],
+        }
+        print_json(document)
+    else:
+        print(f"{output / grid}: {count} pictures by {generator.model_id}, {how}")
+
+
+def tiled(pictures: NDArray[np.uint8], *, first: int = 0) -> NDArray[np.uint8]:
+    """A sheet of (N, S, S, 3) pictures, each over its number."""
+    from visagist.photo.sheet import grid
+
+    side = pictures.shape[1]
+    columns = math.isqrt(len(pictures) - 1) + 1
+    captions = [str(number) for number in range(first, first + len(pictures))]
+    return grid(list(pictures), captions, columns=columns, cell=side * max(1, 128 // side))
+
+
+def _save(
+    pixels: NDArray[np.uint8], path: Path, generator: Generator, what: str, *, overwrite: bool
+) -> None:
+    from visagist import __version__
+    from visagist.generation.marks import generated_photo
+
+    tool = f"visagist {__version__}, {generator.model_id}"
+    photo = generated_photo(pixels, tool=tool, what=f"Generated: {what}")
+    photo.save(path, keep_gps=True, overwrite=overwrite)  # the packet is XMP, and holds no place
+
+
+def _refuse_replacing(folder: Path, names: list[str], *, overwrite: bool) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise PhotoWriteError(f"{folder} is a file; give a folder with --output")
+    there = [name for name in names if (folder / name).exists()]
+    if there and not overwrite:
+        raise PhotoWriteError(
+            f"{folder / there[0]} exists ({len(there)} of {len(names)} files); give --overwrite, "
+            "another --seed, or another folder"
+        )
