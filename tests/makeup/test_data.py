@@ -9,6 +9,7 @@ import torch.nn.functional as F
 
 from tests.makeup.made_face import drawn_face, drawn_mesh
 from visagist.corpus.feed.cache import FaceCache
+from visagist.errors import DataError
 from visagist.makeup import data
 from visagist.makeup.config import MakeupTrainingConfig
 from visagist.makeup.data import (
@@ -137,8 +138,26 @@ def test_without_disturbance_the_crop_is_the_canonical_crop(targets):
 
 def test_chosen_patches_are_sorted_unique_and_mostly_makeup(targets):
     item = dataset(targets, patches=256)[0]
-    where, patches = item[2], item[3]
+    where, patches = item[3], item[4]
     assert (np.diff(where, axis=1) > 0).all()
     made_up = np.abs(patches).max((1, 2)) > 1
-    everything = dataset(targets, patches=1 << 20)[0][3]
+    everything = dataset(targets, patches=1 << 20)[0][4]
     assert made_up.mean() > 1.2 * (np.abs(everything).max((1, 2)) > 1).mean()
+
+
+def test_a_batch_says_how_much_of_the_style_each_face_wears(targets):
+    config = MakeupTrainingConfig(batch=4, styles_per_face=2)
+    strengths = np.array([[0.1, 0.2], [0.3, 0.4], [0.5, 0.6]], np.float32)
+    settings = {"zoom": ZOOM, "config": config, "augmentation": EVERYTHING, "seed": 0, "steps": 5}
+    item = MakeupDataset(targets, strengths=strengths, **settings)[0]
+    batch = to_batch(item, torch.device("cpu"))
+    rows = {tuple(np.round(row, 1)) for row in strengths}
+    worn = {
+        tuple(np.round(pair[np.argsort(order)], 1))
+        for pair, order in zip(batch.strengths.numpy(), batch.styles.numpy(), strict=True)
+    }
+    assert worn <= rows
+    assert len(worn) > 1
+    assert (to_batch(dataset(targets)[0], torch.device("cpu")).strengths == 1).all()
+    with pytest.raises(DataError, match="strengths"):
+        MakeupDataset(targets, strengths=strengths[:2], **settings)

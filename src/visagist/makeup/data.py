@@ -1,4 +1,4 @@
-"""From cached faces to batches: targets drawn once by the retoucher, disturbed anew every time."""
+"""From targets to batches: faces made up once by the retoucher, or stored pairs, disturbed anew."""
 
 from __future__ import annotations
 
@@ -29,7 +29,12 @@ EYE_STRIP = (slice(72, 136), slice(56, 200))
 """Rows and columns of the canonical crop in which eyes lie, with room for misalignment."""
 
 Item = tuple[
-    NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64], NDArray[np.int16], NDArray[np.int16]
+    NDArray[np.uint8],
+    NDArray[np.int64],
+    NDArray[np.float32],
+    NDArray[np.int64],
+    NDArray[np.int16],
+    NDArray[np.int16],
 ]
 
 
@@ -40,6 +45,7 @@ class MakeupBatch:
     Attributes:
         image: (B, 3, S, S) float32 in [-1, 1], as a camera and a detector would give it.
         styles: (B, K) int64 style of each target.
+        strengths: (B, K) float32 how much of the style each target wears; 1 is as designed.
         where: (B, P) int64 numbers of the patches that are looked at.
         patches: (B, K, 3 p^2, P) float32 residual there, in the order of ``torch.pixel_shuffle``.
         eyes: (B, 3, h, w) float32 residual of the first style in the eye strip.
@@ -47,6 +53,7 @@ class MakeupBatch:
 
     image: Tensor
     styles: Tensor
+    strengths: Tensor
     where: Tensor
     patches: Tensor
     eyes: Tensor
@@ -135,12 +142,13 @@ class MakeupDataset:
     """Item ``step`` is the whole batch of that step: a function of the seed and the step alone.
 
     Args:
-        targets: (N, 1 + styles, H, W, 3) from :func:`render_targets`.
+        targets: (N, 1 + styles, H, W, 3) from :func:`render_targets`, or of stored pairs.
         zoom: field of view of the targets in canonical crops.
         config: batch size, and which styles and patches a step looks at.
         augmentation: how crops are disturbed.
         seed: of the run.
         steps: length of the run.
+        strengths: (N, styles) how much of its style each target wears; 1 everywhere by default.
     """
 
     def __init__(
@@ -152,8 +160,15 @@ class MakeupDataset:
         augmentation: AugmentConfig,
         seed: int,
         steps: int,
+        strengths: NDArray[np.float32] | None = None,
     ) -> None:
         self.targets, self.zoom, self.config = targets, zoom, config
+        full = np.ones((len(targets), targets.shape[1] - 1), np.float32)
+        self.strengths = full if strengths is None else strengths
+        if self.strengths.shape != full.shape:
+            raise DataError(
+                f"strengths of shape {self.strengths.shape} for targets of {full.shape} styles"
+            )
         self.augmentation = augmentation
         self.seed, self.steps = seed, steps
         self.styles = targets.shape[1] - 1
@@ -167,10 +182,11 @@ class MakeupDataset:
         faces = [
             self._face(int(rng.integers(len(self.targets))), rng) for _ in range(self.config.batch)
         ]
-        images, styles, where, patches, eyes = zip(*faces, strict=True)
+        images, styles, strengths, where, patches, eyes = zip(*faces, strict=True)
         return (
             np.stack(images),
             np.stack(styles),
+            np.stack(strengths),
             np.stack(where),
             np.stack(patches),
             np.stack(eyes),
@@ -191,7 +207,8 @@ class MakeupDataset:
         where = self._choose(grid, rng)
         eyes = residuals[0][EYE_STRIP].transpose(2, 0, 1)
         image = degrade(bare, rng, self.augmentation)
-        return image, styles, where, grid[:, where].transpose(0, 2, 1), eyes
+        strengths = self.strengths[face, styles]
+        return image, styles, strengths, where, grid[:, where].transpose(0, 2, 1), eyes
 
     def _choose(self, grid: NDArray[np.int16], rng: np.random.Generator) -> NDArray[np.int64]:
         """Patches to look at, drawn without replacement: strong makeup first, plain skin rarely."""
@@ -285,6 +302,9 @@ def into_patches(residuals: NDArray[np.int16]) -> NDArray[np.int16]:
 
 def to_batch(item: Item, device: torch.device) -> MakeupBatch:
     """Numpy arrays of :class:`MakeupDataset` to tensors on the device."""
-    images, styles, where, patches, eyes = (torch.as_tensor(part).to(device) for part in item)
+    images, styles, strengths, where, patches, eyes = (
+        torch.as_tensor(part).to(device) for part in item
+    )
     image = images.permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
-    return MakeupBatch(image, styles, where, patches.float().div_(255), eyes.float().div_(255))
+    residuals = (patches.float().div_(255), eyes.float().div_(255))
+    return MakeupBatch(image, styles, strengths, where, *residuals)

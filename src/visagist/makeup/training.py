@@ -19,7 +19,14 @@ from visagist.corpus.feed.cache import cached_faces
 from visagist.corpus.feed.selection import FeedConfig
 from visagist.errors import ConfigError
 from visagist.makeup.config import MakeupNetworkConfig, MakeupTrainingConfig
-from visagist.makeup.data import EYE_STRIP, PATCH, MakeupDataset, render_targets, to_batch
+from visagist.makeup.data import (
+    EYE_STRIP,
+    PATCH,
+    MakeupBatch,
+    MakeupDataset,
+    render_targets,
+    to_batch,
+)
 from visagist.makeup.losses import equivariance, residual_losses
 from visagist.makeup.network import MakeupNetwork
 from visagist.makeup.style import load_style
@@ -55,6 +62,8 @@ class MakeupTask:
         zoom: field of view of both in canonical crops.
         device: where to train.
         workers: threads that prepare batches ahead; 0 for none.
+        strengths: (N, styles) how much of its style each training face wears; 1 by default.
+        start: state of the network to start from; random weights by default.
     """
 
     def __init__(
@@ -66,10 +75,14 @@ class MakeupTask:
         zoom: float,
         device: torch.device,
         workers: int = 0,
+        strengths: NDArray[np.float32] | None = None,
+        start: Mapping[str, Tensor] | None = None,
     ) -> None:
         self.recipe, self.device = recipe, device
         torch.manual_seed(recipe.loop.seed)
         self.network = MakeupNetwork(recipe.network).to(device)
+        if start is not None:
+            self.network.load_state_dict(start)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.codes = torch.eye(len(recipe.network.styles), device=device)
         self.dataset = MakeupDataset(
@@ -79,6 +92,7 @@ class MakeupTask:
             augmentation=recipe.augment,
             seed=recipe.loop.seed,
             steps=recipe.loop.steps,
+            strengths=strengths,
         )
         calm = recipe.training.model_copy(
             update={
@@ -114,7 +128,7 @@ class MakeupTask:
         moved = torch.roll(image[:count], (dy, dx), (2, 3))
         network = cast("MakeupNetwork", model)
         features = network.trunk(torch.cat([image, moved]) if count else image)
-        codes = self.codes[batch.styles]
+        codes = self._codes(batch)
         where = batch.where[:, None].expand(-1, features.shape[1], -1)
         patches = network.patches(features[:n].flatten(2).gather(2, where), codes)
         first = codes[:, :1]
@@ -125,6 +139,10 @@ class MakeupTask:
             before = self._whole(network, features[:count], first[:count])[:, 0]
             losses["shift"] = cfg.shift_consistency * equivariance(after, before, (dx, dy))
         return losses
+
+    def _codes(self, batch: MakeupBatch) -> Tensor:
+        """(B, K, styles): the residual is linear in the code, so half a style is half a code."""
+        return self.codes[batch.styles] * batch.strengths[..., None]
 
     def _strip(self, network: MakeupNetwork, features: Tensor, codes: Tensor) -> Tensor:
         """(B, 3, h, w) residual of the first code in the eye strip."""
@@ -144,7 +162,7 @@ class MakeupTask:
         for step in range(len(self.held_out)):
             batch = to_batch(self.held_out[step], self.device)
             features = network.trunk(batch.image)
-            predicted = network.patches(features.flatten(2), self.codes[batch.styles])
+            predicted = network.patches(features.flatten(2), self._codes(batch))
             error = (predicted - batch.patches).square().mean((2, 3))
             floor = batch.patches.square().mean((2, 3))
             psnr.append(-10 * torch.log10(error.clamp_min(1e-9)))
