@@ -1,0 +1,176 @@
+"""A style as layers on the mesh: how each place of a face changes the colour that it finds there.
+
+Makeup covers: what it adds to a place depends on the colour below. So a layer is a colour and an
+opacity, ``after = before + change + slope (before - base)``, and both follow from a few looks by
+least squares at every texel of the atlas. With one look, or where all looks have the same colour,
+the slope goes to 0 and the mean change is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from visagist.amplify.backend import CropFace, Look
+from visagist.amplify.lift import ATLAS_SIZE, atlas_points, sample, warp
+from visagist.amplify.masks import changed_mask, makeup_masks
+from visagist.errors import InputError
+from visagist.face.align import CROP_SIZE
+
+Floats = NDArray[np.float32]
+
+POOL = 1.0
+"""Standard deviation in texels of the neighbourhood that a slope is estimated from."""
+RIDGE = 100.0
+"""Variance of colour, in levels squared, below which a slope is not believed."""
+_GLANCING = 0.15
+"""Cosine below which a surface is seen too obliquely to be painted at full strength."""
+_LEAST_WEIGHT = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Weighted sums over looks at every texel; evidence of several looks adds up.
+
+    Attributes:
+        weight: (A, A, 1) how often, and how squarely, a texel was seen.
+        before: (A, A, 3) sum of bare colours in levels.
+        change: (A, A, 3) sum of changes.
+        square: (A, A, 3) sum of squared bare colours.
+        product: (A, A, 3) sum of bare colour times change.
+    """
+
+    weight: Floats
+    before: Floats
+    change: Floats
+    square: Floats
+    product: Floats
+
+    def __add__(self, other: Evidence) -> Evidence:
+        return Evidence(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+    def layers(self, *, pool: float = POOL, ridge: float = RIDGE) -> Layers:
+        """Least squares at every texel, pooled over its neighbourhood."""
+        weight = np.maximum(self.weight, _LEAST_WEIGHT)
+        base, change = self.before / weight, self.change / weight
+        near = np.maximum(_blurred(self.weight, pool), _LEAST_WEIGHT)
+        x, y = _blurred(self.before, pool) / near, _blurred(self.change, pool) / near
+        variance = np.maximum(_blurred(self.square, pool) / near - x * x, 0)
+        covariance = _blurred(self.product, pool) / near - x * y
+        # More than covering wholly, or than doubling the contrast, is noise.
+        slope = np.clip(covariance / (variance + np.float32(ridge)), -1, 1)
+        parts = (base, change, slope, np.minimum(self.weight[..., 0], 1))
+        return Layers(*(np.asarray(part, np.float32) for part in parts))
+
+
+def _blurred(field: Floats, sigma: float) -> Floats:
+    blurred = cv2.GaussianBlur(field, (0, 0), sigma) if sigma else field
+    return np.asarray(blurred.reshape(field.shape), np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """A style in the atlas.
+
+    Attributes:
+        base: (A, A, 3) mean bare colour of the looks in levels.
+        change: (A, A, 3) what the style adds to that colour.
+        slope: (A, A, 3) by how much more it adds where the face is one level lighter; -1 covers
+            what lies below wholly.
+        known: (A, A) 0..1, where any look shows the texel.
+    """
+
+    base: Floats
+    change: Floats
+    slope: Floats
+    known: Floats
+
+
+class Canvas:
+    """A face with what is needed to paint on it; computed once, when it is first asked for.
+
+    Args:
+        crop: (256, 256, 3) uint8.
+        mesh: (478, 3) points in its pixels.
+    """
+
+    def __init__(self, crop: NDArray[np.uint8], mesh: NDArray[np.floating]) -> None:
+        self.crop, self.mesh = crop, np.asarray(mesh, np.float32)
+
+    @cached_property
+    def masks(self) -> dict[str, Floats]:
+        """(256, 256) of ``skin``, ``eyes`` and ``lips``."""
+        return makeup_masks(self.mesh, CROP_SIZE)
+
+    @cached_property
+    def allowed(self) -> Floats:
+        """(256, 256) 0..1, where anything may be painted."""
+        return changed_mask(self.masks)
+
+    @cached_property
+    def _to_atlas(self) -> tuple[Floats, Floats]:
+        return warp(self.mesh, atlas_points(), CROP_SIZE)
+
+    def bring(self, field: Floats) -> Floats:
+        """(A, A[, C]) in the atlas, as it lies on this face: (256, 256[, C])."""
+        return sample(field, self._to_atlas[0])
+
+    @cached_property
+    def seen(self) -> Floats:
+        """(256, 256) 0..1, 0 outside the mesh and 1 where it is not too oblique."""
+        return np.asarray(np.clip(self._to_atlas[1] / _GLANCING, 0, 1), np.float32)
+
+    def lay(self, layers: Layers) -> Floats:
+        """(256, 256, 3) change of a style on this face in levels; 0 where nothing may be."""
+        fields = (layers.base, layers.change, layers.slope, layers.known[..., None])
+        found = self.bring(np.concatenate(fields, 2))
+        base, change, slope, known = np.split(found, (3, 6, 9), axis=2)
+        laid = change + slope * (self.crop - base)
+        laid *= known * (self.seen * self.allowed)[..., None]
+        return np.asarray(laid, np.float32)
+
+
+def evidence(look: Look, valid: Floats | None = None) -> Evidence:
+    """What one look shows of a style.
+
+    Args:
+        look: registered pair.
+        valid: (256, 256) weights beside the look's own.
+    """
+    allowed = changed_mask(makeup_masks(look.mesh, CROP_SIZE)) * look.valid
+    if valid is not None:
+        allowed = allowed * valid
+    places, _ = warp(atlas_points(), look.mesh, ATLAS_SIZE)
+    # How squarely the photo shows a place: the warp to the atlas says so for the photo's pixels.
+    _, facing = warp(look.mesh, atlas_points(), CROP_SIZE)
+    before = look.before.astype(np.float32)
+    stacked = np.concatenate(
+        [before, look.after - before, (allowed * facing)[..., None]], 2, dtype=np.float32
+    )
+    x, change, weight = np.split(sample(stacked, places), (3, 6), axis=2)
+    parts = (weight, weight * x, weight * change, weight * x * x, weight * x * change)
+    return Evidence(*(np.asarray(part, np.float32) for part in parts))
+
+
+def lift_layers(looks: Sequence[Look]) -> Layers:
+    """The style of some looks.
+
+    Raises:
+        InputError: there is no look.
+    """
+    if not looks:
+        raise InputError("a style is learned from at least one pair; none was given")
+    total = evidence(looks[0])
+    for look in looks[1:]:
+        total = total + evidence(look)
+    return total.layers()
+
+
+def canvases(faces: Sequence[CropFace]) -> list[Canvas]:
+    """A canvas for each face."""
+    return [Canvas(face.crop, face.mesh) for face in faces]
