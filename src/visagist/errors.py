@@ -12,6 +12,10 @@ The tree::
     │   ├── NoFaceError              no face was found
     │   ├── FaceChoiceError          the face asked for does not exist, or none was asked for
     │   └── PoorPictureError         too small, blurred, dark, turned or covered to be recognised
+    ├── PairError                    before and after photos that a style is learned from
+    │   ├── PairFaceError            nobody, several people, or a face that the edge cuts
+    │   ├── NotSamePhotoError        two people, or two photos of one person
+    │   └── NoChangeError            the after-picture has no makeup that the other lacks
     ├── StyleError                   makeup styles
     │   ├── UnknownStyleError        no style of this name (names the nearest)
     │   └── StyleFileError           a style file with a wrong field (names it)
@@ -67,8 +71,12 @@ __all__ = [
     "ModelError",
     "ModelMismatchError",
     "ModelMissingError",
+    "NoChangeError",
     "NoFaceError",
     "NoMemoryError",
+    "NotSamePhotoError",
+    "PairError",
+    "PairFaceError",
     "ParityError",
     "PhotoDamagedError",
     "PhotoError",
@@ -153,6 +161,28 @@ class PoorPictureError(FaceError):
     def __init__(self, message: str, *, reason: str = "poor") -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class PairError(VisagistError):
+    """A before/after pair that nothing can be learned from; ``reason`` is a short name for why."""
+
+    exit_code = 3
+
+    def __init__(self, message: str, *, reason: str = "pair") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class PairFaceError(PairError):
+    """A photo of the pair shows nobody, several people, or a face that its edge cuts."""
+
+
+class NotSamePhotoError(PairError):
+    """The photos are not one photo before and after: two people, or two photos of one person."""
+
+
+class NoChangeError(PairError):
+    """The after-picture differs from the other by no makeup."""
 
 
 class StyleError(VisagistError):
