@@ -36,8 +36,13 @@ The tree::
     │   ├── DuplicatePersonError     the person is in the gallery already, maybe under another name
     │   ├── UnknownPersonError       nobody of this name is in the gallery
     │   └── ExpiredPersonError       the person's retention date has passed
+    ├── ProvenanceError              marks that say how a picture was made
+    │   ├── CredentialError          the certificate or key that signs is missing, open or expired
+    │   ├── RegistryError            the list of marks cannot be written or read
+    │   └── SigningError             the manifest could not be signed into the file
     ├── DivergedError                a training's loss is not finite
     ├── NoMemoryError                a training's step does not fit into memory
+    ├── DiskFullError                a disk has no room; what was finished is kept
     ├── DataError                    training and evaluation data
     ├── ConfigError                  a recipe or config with a wrong field (names it)
     ├── InputError                   arguments that do not fit together
@@ -51,7 +56,9 @@ from __future__ import annotations
 __all__ = [
     "CalibrationError",
     "ConfigError",
+    "CredentialError",
     "DataError",
+    "DiskFullError",
     "DivergedError",
     "DuplicatePersonError",
     "ExpiredPersonError",
@@ -84,6 +91,9 @@ __all__ = [
     "PhotoTooLargeError",
     "PhotoWriteError",
     "PoorPictureError",
+    "ProvenanceError",
+    "RegistryError",
+    "SigningError",
     "StyleError",
     "StyleFileError",
     "UnknownPersonError",
@@ -273,12 +283,36 @@ class ExpiredPersonError(GalleryError):
     """The person's retention date has passed; nothing may be added to them."""
 
 
+class ProvenanceError(VisagistError):
+    """A problem with the marks that say how a picture was made; no unmarked file was written."""
+
+    exit_code = 9
+
+
+class CredentialError(ProvenanceError):
+    """The certificate or key that signs is missing, unreadable, open to others, or expired."""
+
+
+class RegistryError(ProvenanceError):
+    """The list of marks cannot be written or read."""
+
+
+class SigningError(ProvenanceError):
+    """The manifest could not be signed into the file."""
+
+
 class DivergedError(VisagistError):
     """The loss of a training is not finite; the last good checkpoint is kept."""
 
 
 class NoMemoryError(VisagistError):
     """A step of a training does not fit into memory; the message says what to change."""
+
+
+class DiskFullError(VisagistError):
+    """A disk has no room for what is being made; what was finished is kept, so it can go on."""
+
+    exit_code = 3
 
 
 class DataError(VisagistError):

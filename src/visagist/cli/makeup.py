@@ -68,7 +68,12 @@ def makeup(
             help="Keep off hair, glasses, hands and what else is in front of a face.",
         ),
     ] = True,
-    model: Annotated[str, typer.Option(help="Name or folder of the model.")] = "makeup-tiny",
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="Name or folder of the model; default makeup-tiny, or yours that has the style."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Make up the faces in photos.
@@ -78,6 +83,7 @@ def makeup(
     """
     from visagist.makeup.batch import Settings, run_batch, run_one
     from visagist.makeup.inference import Makeup
+    from visagist.makeup.learned import model_for
     from visagist.photo.batch import gather, plan
 
     if style is not None and mix is not None:
@@ -97,7 +103,8 @@ def makeup(
         overwrite=overwrite,
     )
     jobs = plan(photos, single=single, output=output, suffix=settings.label, overwrite=overwrite)
-    engine = Makeup.from_pretrained(model, threads=threads, protect=protect)
+    chosen = model if model is not None else model_for(settings.weights)
+    engine = Makeup.from_pretrained(chosen, threads=threads, protect=protect)
     engine.style_code(settings.weights)  # an unknown style is told before the first photo
     if single:
         outcome = run_one(engine, jobs[0], settings)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from visagist.cli.output import Json, print_json, table
+from visagist.errors import InputError
 
 __all__ = ["styles"]
 
@@ -27,10 +28,21 @@ def styles(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the sheet.")] = False,
     as_json: Json = False,
 ) -> None:
-    """List the styles, and show them on a sheet; also a style of your own from its file."""
+    """List the styles, and show them on a sheet; also a style of your own from its file.
+
+    Styles that `visagist learn` has made are listed, too; to see one, make up a photo with it.
+    """
+    from visagist.makeup.learned import learned_styles
     from visagist.makeup.style import builtin_styles, load_style
 
-    found = [load_style(name) for name in names or builtin_styles()]
+    own = learned_styles()
+    learned = [own[name] for name in (names or own) if name in own]
+    found = [load_style(name) for name in names or builtin_styles() if name not in own]
+    if preview is not None and not found:
+        raise InputError(
+            f"{learned[0].name} is a network and has no drawing; to see it: "
+            f"visagist makeup PHOTO --style {learned[0].name}"
+        )
     if preview is not None:
         from visagist.makeup.preview import style_sheet
         from visagist.photo import Photo
@@ -38,9 +50,13 @@ def styles(
         face = Photo.open(photo).pixels if photo is not None else None
         Photo.from_array(style_sheet(found, face)).save(preview, overwrite=overwrite)
     if as_json:
-        document = {"styles": [style.model_dump() for style in found]}
+        document: dict[str, object] = {"styles": [style.model_dump() for style in found]}
+        document["learned"] = [
+            {"name": style.name, "description": style.description, "model": str(style.model)}
+            for style in learned
+        ]
         print_json(document | ({"preview": str(preview)} if preview else {}))
         return
-    table((style.name, style.description) for style in found)
+    table((style.name, style.description) for style in [*found, *learned])
     if preview is not None:
         print(preview)

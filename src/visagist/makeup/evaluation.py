@@ -87,7 +87,7 @@ def evaluate(
             progress(done, len(faces))
     if not rows:
         raise DataError(f"{data}: no picture of a face could be read: {skipped}")
-    report: dict[str, Any] = _mean(r for *_, r in rows)
+    report: dict[str, Any] = mean_rows(r for *_, r in rows)
     stages = {
         stage: {
             k.removeprefix(f"{stage}_"): report.pop(k)
@@ -144,7 +144,13 @@ def worst_sheet(
         ours = network.residual(view, network.style_code({case["style"]: 1.0}))
         grey = np.full_like(view, 128)
         rows.append(
-            [view, _add(view, truth), _add(view, ours), _add(grey, truth), _add(grey, ours)]
+            [
+                view,
+                made_up(view, truth),
+                made_up(view, ours),
+                made_up(grey, truth),
+                made_up(grey, ours),
+            ]
         )
     return np.concatenate([np.concatenate(row, 1) for row in rows])
 
@@ -171,7 +177,7 @@ def _face_rows(
     photo = Photo.open(face.path)
     alignment = align(face.mesh, network.size)
     view, mesh = crop(photo.pixels, alignment), alignment.to_crop(face.mesh)
-    moved = crop(photo.pixels, _shifted(alignment))
+    moved = crop(photo.pixels, shifted(alignment))
     regions = region_masks(mesh, network.size)
     gain = gain_map(mesh, network.size, dict.fromkeys(PARTS, 1.0))
     clear = default_parser().uncovered(photo.pixels, alignment)
@@ -184,7 +190,7 @@ def _face_rows(
         code = network.style_code({name: 1.0})
         predicted = network.residual(view, code)
         allowed = np.minimum(made_up_mask(mesh, style, network.size) * 20, 1)
-        row = _compare(view, truth, predicted, allowed)
+        row = compare(view, truth, predicted, allowed)
         row["eyeball_level"] = metrics.level(predicted, regions.eyes)
         if (regions.mouth > 0.5).sum() >= _OPEN_MOUTH:
             row["mouth_level"] = metrics.level(predicted, regions.mouth)
@@ -192,34 +198,47 @@ def _face_rows(
             network.residual(moved, code), predicted
         )
         for stage, factor in (("pipeline", gain), ("protected", gain * clear)):
-            piped = _compare(view, truth, predicted * factor[..., None], allowed)
+            piped = compare(view, truth, predicted * factor[..., None], allowed)
             row |= {f"{stage}_{k}": piped[k] for k in ("psnr", "gain", "gain_in_mask", "leakage")}
         if embed and before is not None:
-            after = embed(_add(view, predicted), mesh)
-            ideal = embed(_add(view, truth), mesh)
+            after = embed(made_up(view, predicted), mesh)
+            ideal = embed(made_up(view, truth), mesh)
             row["identity_cosine_drop"] = float(1 - before @ after)
             row["identity_cosine_drop_truth"] = float(1 - before @ ideal)
         rows.append((face.name, name, tone, row))
     return rows
 
 
-def _shifted(alignment: Alignment) -> Alignment:
+def shifted(alignment: Alignment) -> Alignment:
     """The crop in which everything lies one pixel further right and down."""
     matrix = alignment.matrix.copy()
     matrix[:, 2] += 1
     return Alignment(matrix, alignment.size)
 
 
-def _add(view: NDArray[np.uint8], change: NDArray[np.float32]) -> NDArray[np.uint8]:
+def made_up(view: NDArray[np.uint8], change: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """A picture with a change in levels on it, rounded and clipped."""
     return np.asarray(np.clip(np.rint(view + change), 0, 255), np.uint8)
 
 
-def _compare(
+def compare(
     view: NDArray[np.uint8],
     truth: NDArray[np.float32],
     predicted: NDArray[np.float32],
     allowed: NDArray[np.float32],
 ) -> Row:
+    """What is reported of one face: a predicted change beside the true one.
+
+    Args:
+        view: (H, W, 3) the bare crop.
+        truth: (H, W, 3) the change that is wanted, in levels.
+        predicted: the same of what is judged.
+        allowed: (H, W) 0..1, where a change is no leak.
+
+    Returns:
+        ``psnr``, ``psnr_bare``, ``gain``, the same in the mask (where the truth changes more than a
+        level), ``ssim``, ``ssim_bare`` and ``leakage``.
+    """
     target = np.clip(view + truth, 0, 255)
     result = np.clip(np.rint(view + predicted), 0, 255).astype(np.float32)
     mask = (np.abs(truth).max(2) > 1).astype(np.float32)
@@ -239,7 +258,7 @@ def _compare(
     return row
 
 
-def _mean(rows: Iterable[Mapping[str, float]]) -> dict[str, float]:
+def mean_rows(rows: Iterable[Mapping[str, float]]) -> dict[str, float]:
     """Mean of every field over the rows that have a number for it."""
     values: dict[str, list[float]] = defaultdict(list)
     for row in rows:
@@ -256,7 +275,7 @@ def _grouped(
     groups: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         groups[key(row)].append(row[3])
-    return {name: {"rows": len(g), **_mean(g)} for name, g in sorted(groups.items())}
+    return {name: {"rows": len(g), **mean_rows(g)} for name, g in sorted(groups.items())}
 
 
 def _tone(angle: float) -> str:
