@@ -1,0 +1,1 @@
+"""The amplifier of our own: a small image-conditional diffusion network in pixel space."""
