@@ -22,6 +22,7 @@ from visagist.cli import (
     generate,
     makeup,
     styles,
+    swap,
     train,
     verify,
 )
@@ -45,6 +46,7 @@ app.command("doctor")(doctor.doctor)
 app.command("verify")(verify.verify)
 app.command("embed")(embed.embed)
 app.command("generate")(generate.generate)
+app.command("swap", cls=swap.SwapCommand)(swap.swap)
 app.command("calibrate")(calibrate.calibrate)
 app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(benchmark.app, name="benchmark")

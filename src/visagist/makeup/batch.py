@@ -8,15 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from visagist.errors import NoFaceError, PhotoWriteError, VisagistError
+from visagist.errors import NoFaceError, VisagistError
 from visagist.photo import Photo
 from visagist.photo.batch import Job
+from visagist.photo.files import make_folder
 from visagist.photo.sheet import side_by_side
 
 if TYPE_CHECKING:
     from visagist.makeup.inference import Makeup
 
-__all__ = ["Outcome", "Settings", "compare_path", "make_folder", "run_batch", "run_one"]
+__all__ = ["Outcome", "Settings", "compare_path", "run_batch", "run_one"]
 
 Status = Literal["done", "skipped", "no-face", "failed"]
 
@@ -163,20 +164,6 @@ def _save(photo: Photo, path: Path, settings: Settings) -> None:
     # What exists stays unless asked otherwise: of a stopped run only the missing half is written.
     if settings.overwrite or not path.exists():
         photo.save(path, quality=settings.quality, overwrite=settings.overwrite)
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder for results.
-
-    Raises:
-        PhotoWriteError: it cannot be made.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise PhotoWriteError(
-            f"cannot make the folder {folder} ({error.strerror}); choose another --output"
-        ) from error
 
 
 def _since(start: float) -> float:

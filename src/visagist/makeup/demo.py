@@ -13,8 +13,8 @@ import numpy as np
 from visagist.face.find import find_faces
 from visagist.face.topology import N_SKIN_POINTS
 from visagist.face.types import Face
-from visagist.makeup.batch import make_folder
 from visagist.photo import Photo
+from visagist.photo.files import make_folder
 from visagist.photo.sheet import grid
 
 if TYPE_CHECKING:

@@ -26,9 +26,12 @@ from visagist.photo.limits import Limits
 from visagist.photo.modes import Plain, to_plain
 from visagist.photo.profiles import Profile, ProfileError, srgb_profile_bytes
 
-__all__ = ["Decoded", "decode", "picture_size"]
+__all__ = ["SEVERAL", "Decoded", "decode", "picture_size"]
 
 Bytes = NDArray[np.uint8]
+
+SEVERAL = "The file holds more than one picture; only the first is used."
+"""What ``Photo.warnings`` says about an animation, or about a second picture of a phone."""
 
 # What Pillow and its codecs have been seen to raise on damaged files. Warning is here for programs
 # that turn warnings into errors; SystemError and RuntimeError come from its C code.
@@ -159,7 +162,7 @@ def _decode_opened(
     notes: list[str] = []
     frames = getattr(image, "n_frames", 1) if entry.name != "TIFF" else 1
     if frames > 1 or getattr(image, "is_animated", False):
-        notes.append("The file holds more than one picture; only the first is used.")
+        notes.append(SEVERAL)
     raw = _raw_modes(image)  # gone after loading
     deep = any(mode.endswith(_DEEP) for mode in raw)
     deep |= entry.name in ("AVIF", "HEIC") and is_deep(data)

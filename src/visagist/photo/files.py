@@ -10,7 +10,7 @@ from pathlib import Path
 
 from visagist.errors import PhotoError, PhotoTooLargeError, PhotoWriteError
 
-__all__ = ["read_bytes", "write_atomically"]
+__all__ = ["make_folder", "read_bytes", "write_atomically"]
 
 
 def read_bytes(path: Path, *, max_bytes: int) -> bytes:
@@ -75,6 +75,20 @@ def write_atomically(path: Path, data: bytes, *, overwrite: bool) -> None:
         with suppress(OSError):  # already renamed, or the whole directory is gone
             temporary.unlink(missing_ok=True)
     _flush_directory(path.parent)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder for results.
+
+    Raises:
+        PhotoWriteError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PhotoWriteError(
+            f"cannot make the folder {folder} ({error.strerror}); choose another --output"
+        ) from error
 
 
 def _take_name(temporary: Path, path: Path, *, overwrite: bool) -> None:

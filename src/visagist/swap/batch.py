@@ -1,0 +1,228 @@
+"""Swap faces in many photos, one after the other, so that one bad photo spoils nothing but itself.
+
+What is finished is told from a journal in the folder of the results: a result counts as done when
+it was made with the same settings (source, model, consent, faces, strength). Results of other
+settings are never replaced unless that is asked for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from visagist.errors import FaceError, PhotoFormatError, PhotoWriteError, VisagistError
+from visagist.photo import Photo
+from visagist.photo.batch import Job
+from visagist.photo.decode import SEVERAL
+from visagist.swap.inference import Identity, Reference, Swapper, SwapResult
+
+__all__ = ["JOURNAL", "Outcome", "Settings", "open_target", "run_batch", "run_one"]
+
+JOURNAL = ".visagist-swap.jsonl"
+"""One line a result, in the folder of the results: its name and the hash of the settings."""
+
+_MOVING = ("PNG", "WebP", "AVIF")
+
+Status = Literal["done", "skipped", "untouched", "failed"]
+Save = Callable[[Photo, Job], Mapping[str, Any]]
+"""Writes a result with its marks and says what it did, for the report."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What is done to every photo of a batch.
+
+    Attributes:
+        identity: whose face.
+        face: which faces.
+        strength: 0..1.
+        match_colour: bring the face into the photo's light.
+        overwrite: replace results that exist.
+        told: everything the result depends on, as text: digests of the source's pictures, model,
+            consent, choice of faces, strength, quality.
+    """
+
+    identity: Identity
+    face: Literal["all", "largest"] | int | Reference
+    strength: float
+    match_colour: bool
+    overwrite: bool
+    told: Mapping[str, str | float | int | list[str]]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of ``told``."""
+        return hashlib.sha256(json.dumps(self.told, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of one photo.
+
+    Attributes:
+        status: ``done``; ``skipped``, it was done before; ``untouched``, no face could be replaced
+            and nothing was written; ``failed``.
+        faces: how many faces were replaced.
+        refused: for each face that was meant and left, why.
+        marks: how the result was marked.
+        warnings: what was noticed on the way.
+        reason, error: for ``untouched`` and ``failed``: the message and the error's type.
+    """
+
+    source: Path
+    target: Path
+    status: Status
+    faces: int = 0
+    refused: tuple[str, ...] = ()
+    marks: Mapping[str, Any] | None = None
+    warnings: tuple[str, ...] = ()
+    reason: str = ""
+    error: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        document: dict[str, Any] = {
+            "input": str(self.source),
+            "output": str(self.target) if self.status in {"done", "skipped"} else None,
+            "status": self.status,
+            "faces": self.faces,
+            "refused": list(self.refused),
+            "marks": None if self.marks is None else dict(self.marks),
+            "warnings": list(self.warnings),
+        }
+        if self.error:
+            document["error"] = {"type": self.error, "message": self.reason}
+        return document
+
+
+def open_target(path: Path) -> Photo:
+    """A photo to swap a face in; an animation is refused, since one frame would pass for all.
+
+    Raises:
+        PhotoError: it cannot be read, is too large, or holds several pictures in a format where
+            they are an animation.
+    """
+    photo = Photo.open(path)
+    # JPEG and HEIC cannot move: a second picture there is a phone's preview or depth map.
+    if SEVERAL in photo.warnings and photo.format in _MOVING:
+        raise PhotoFormatError(f"{path} is animated; save the frame you mean as a photo")
+    return photo
+
+
+def run_one(engine: Swapper, job: Job, settings: Settings, save: Save) -> Outcome:
+    """Open, swap and save one photo.
+
+    Raises:
+        PhotoError, FaceError: as :meth:`Swapper.swap` and ``save`` raise them; nothing was written.
+        FaceError: also where every face that was meant had to be left as it is.
+    """
+    photo = open_target(job.source)
+    result = engine.swap(
+        photo,
+        settings.identity,
+        face=settings.face,
+        strength=settings.strength,
+        match_colour=settings.match_colour,
+    )
+    refused = tuple(each.words for each in result.refused)
+    if not result.faces:
+        raise FaceError(f"nothing was changed: {'; '.join(dict.fromkeys(refused))}")
+    marks = save(result.photo, job)
+    return _done(job, result, refused, marks)
+
+
+def _done(
+    job: Job, result: SwapResult, refused: tuple[str, ...], marks: Mapping[str, Any]
+) -> Outcome:
+    return Outcome(
+        source=job.source,
+        target=job.target,
+        status="done",
+        faces=len(result.faces),
+        refused=refused,
+        marks=marks,
+        warnings=result.photo.warnings,
+    )
+
+
+def run_batch(
+    engine: Swapper, jobs: Iterable[Job], settings: Settings, save: Save, *, journal: Path
+) -> Iterator[Outcome]:
+    """Work through ``jobs``; a result made with the same settings is not made again.
+
+    Results appear whole or not at all, so whatever stops this, the same call goes on from there.
+
+    Args:
+        engine: swaps.
+        jobs: photos and where their results go.
+        settings: the same for all.
+        save: writes a result.
+        journal: file that says which results are done.
+    """
+    digest, finished = settings.digest, _read_journal(journal)
+    for job in jobs:
+        key = str(job.target.relative_to(journal.parent))
+        if job.target.exists() and not settings.overwrite:
+            if finished.get(key) == digest:
+                yield Outcome(source=job.source, target=job.target, status="skipped")
+            else:
+                reason = (
+                    f"{job.target} exists and was made otherwise; give --overwrite or another "
+                    "--output"
+                )
+                yield _failed(job, PhotoWriteError(reason))
+            continue
+        try:
+            outcome = run_one(engine, job, settings, save)
+            _note(journal, key, digest)
+        except VisagistError as error:
+            yield _failed(job, error)
+        else:
+            yield outcome
+
+
+def _failed(job: Job, error: VisagistError) -> Outcome:
+    return Outcome(
+        source=job.source,
+        target=job.target,
+        status="untouched" if isinstance(error, FaceError) else "failed",
+        reason=str(error),
+        error=type(error).__name__,
+    )
+
+
+def _read_journal(path: Path) -> dict[str, str]:
+    """Settings by result; a line that a power cut tore is no line."""
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise PhotoWriteError(f"{path} cannot be read ({error.strerror})") from error
+    found = {}
+    for line in lines:
+        try:
+            entry = json.loads(line)
+            found[str(entry["name"])] = str(entry["settings"])
+        except (ValueError, KeyError, TypeError):
+            continue
+    return found
+
+
+def _note(path: Path, key: str, digest: str) -> None:
+    line = json.dumps({"name": key, "settings": digest})
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            # a torn line of an earlier run must not swallow this one
+            file.write(f"{line}\n" if _ends_whole(path) else f"\n{line}\n")
+    except OSError as error:
+        raise PhotoWriteError(f"{path} cannot be written ({error.strerror})") from error
+
+
+def _ends_whole(path: Path) -> bool:
+    data = path.read_bytes()
+    return not data or data.endswith(b"\n")
