@@ -102,6 +102,26 @@ class AccompaniedTask(Protocol):
 
 
 @runtime_checkable
+class OpposedTask(Protocol):
+    """A task with a network that learns against the model, with an optimiser of its own.
+
+    ``losses`` has to leave the opponent without gradients. What it drew is the opponent's to judge,
+    before either of them changes.
+    """
+
+    @property
+    def opponent(self) -> nn.Module:
+        """The opposing network, on the model's device; checkpoints hold it."""
+
+    @property
+    def opponent_rate(self) -> float:
+        """Its learning rate as a share of the model's."""
+
+    def opponent_losses(self, step: int) -> Mapping[str, Tensor]:
+        """Its scalar losses on what ``losses`` drew last; none while it rests."""
+
+
+@runtime_checkable
 class MeasuredTask(Protocol):
     """A task that says what a rate of steps means."""
 
@@ -225,12 +245,11 @@ class _Run:
             self.model.compile(dynamic=False)
         if not sharded:
             self.called = parallel.replicated(self.model, self.device)
-        self.optimiser = torch.optim.AdamW(
-            parameter_groups(self.model, config.weight_decay),
-            lr=config.lr,
-            betas=config.betas,
-            fused=True,
-        )
+        self.optimiser = _optimiser(self.model, config)
+        self.opponent: nn.Module | None = None
+        if isinstance(task, OpposedTask):
+            self.opponent = task.opponent
+            self.opponent_optimiser = _optimiser(self.opponent, config)
         self.report: Callable[[int, Mapping[str, float]], None] = lambda step, numbers: None
         self.began, self.logged = 0.0, 0
 
@@ -240,6 +259,8 @@ class _Run:
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(step, config)
         self.optimiser.zero_grad(set_to_none=True)
+        if self.opponent is not None:
+            self.opponent_optimiser.zero_grad(set_to_none=True)
         total: dict[str, Tensor] = {}
         for turn in range(config.accumulate):
             losses = self._part(step, turn)
@@ -249,6 +270,7 @@ class _Run:
         clip = config.clip if config.clip is not None and step >= config.clip_from else math.inf
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), clip)
         self.optimiser.step()
+        self._opponent_step(step, clip)
         for average in self.averages:
             average.update(self.model, step + 1)
         if isinstance(self.task, AccompaniedTask):
@@ -269,7 +291,25 @@ class _Run:
                     losses = self.task.losses(self.called, step, generator)
             loss = torch.stack(list(losses.values())).sum() / config.accumulate
             loss.backward()  # type: ignore[no-untyped-call]
+        if isinstance(self.task, OpposedTask):
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=config.bf16):
+                against = self.task.opponent_losses(step)
+            if against:
+                loss = torch.stack(list(against.values())).sum() / config.accumulate
+                loss.backward()  # type: ignore[no-untyped-call]
+                losses = {**losses, **against}
         return losses
+
+    def _opponent_step(self, step: int, clip: float) -> None:
+        """One step of the opponent's optimiser, unless it rests."""
+        if self.opponent is None or all(p.grad is None for p in self.opponent.parameters()):
+            return
+        assert isinstance(self.task, OpposedTask)
+        parallel.average_gradients(self.opponent)
+        nn.utils.clip_grad_norm_(self.opponent.parameters(), clip)
+        for group in self.opponent_optimiser.param_groups:
+            group["lr"] = learning_rate(step, self.config) * self.task.opponent_rate
+        self.opponent_optimiser.step()
 
     def _gradients_wait(self, turn: int) -> AbstractContextManager[None]:
         """Gradients travel between processes once a step, with the last turn."""
@@ -348,6 +388,9 @@ class _Run:
         if isinstance(self.task, AccompaniedTask):
             for name, network in self.task.companions.items():
                 state[f"companion {name}"] = parallel.model_state(network)
+        if self.opponent is not None:
+            state["opponent"] = self.opponent.state_dict()
+            state["opponent_optimiser"] = self.opponent_optimiser.state_dict()
         if parallel.rank() == 0:
             save_checkpoint(self.out / "checkpoints", done, state)
         parallel.wait_for_others()
@@ -367,9 +410,21 @@ class _Run:
                 for name, network in self.task.companions.items():
                     parallel.load_model_state(network, state[f"companion {name}"])
             parallel.load_optimiser_state(self.model, self.optimiser, state["optimiser"])
+            if self.opponent is not None:
+                self.opponent.load_state_dict(state["opponent"])
+                self.opponent_optimiser.load_state_dict(state["opponent_optimiser"])
         except (KeyError, RuntimeError, ValueError) as error:
             reason = str(error).splitlines()[0]
             raise DataError(f"the checkpoint belongs to another configuration: {reason}") from error
+
+
+def _optimiser(model: nn.Module, config: LoopConfig) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(
+        parameter_groups(model, config.weight_decay),
+        lr=config.lr,
+        betas=config.betas,
+        fused=True,
+    )
 
 
 def _log(out: Path, start: int, config: LoopConfig) -> AbstractContextManager[Log | None]:

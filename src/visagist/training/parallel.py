@@ -139,6 +139,16 @@ def mean_over_processes(numbers: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return dict(zip(numbers, stacked / world_size(), strict=True))
 
 
+def average_gradients(model: nn.Module) -> None:
+    """Replace each gradient by its mean over the processes, for a model that is not wrapped."""
+    if world_size() == 1:
+        return
+    for parameter in model.parameters():
+        if parameter.grad is not None:
+            dist.all_reduce(parameter.grad)
+            parameter.grad /= world_size()
+
+
 def wait_for_others() -> None:
     """Return when every process is here."""
     if world_size() > 1:
