@@ -56,6 +56,15 @@ def export_recognizer(run: Run, output: Output, as_json: Json = False) -> None:
     print_report(export(run, output), as_json=as_json)
 
 
+@app.command("amplifier")
+def export_amplifier(run: Run, output: Output, as_json: Json = False) -> None:
+    """Write the base of the amplifier as a model folder."""
+    with needs_extra("train"), needs_extra("corpus"):
+        from visagist.amplify.pixels.export import export_amplifier as export
+
+    print_report(export(run, output), as_json=as_json)
+
+
 @app.command("generator")
 def export_generator(
     run: Run,

@@ -119,6 +119,38 @@ def train_parser(
     print(run)
 
 
+@app.command("amplifier")
+def train_amplifier(
+    recipe: Recipe,
+    data: Corpus,
+    output: Output,
+    cache: Cache = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(metavar="RUN", help="A finished run whose weights come first."),
+    ] = None,
+    resume: Resume = False,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that draw examples.")] = 1,
+) -> None:
+    """Train the base of the amplifier on faces in random styles."""
+    with needs_extra("train"), needs_extra("corpus"):
+        from visagist.amplify.pixels.training import train
+
+    with _preparing() as preparing:
+        run = train(
+            recipe,
+            data=data,
+            output=output,
+            cache=cache,
+            start=start,
+            workers=workers,
+            resume=resume,
+            preparing=preparing,
+            progress=_print_step,
+        )
+    print(run)
+
+
 @app.command("recognizer")
 def train_recognizer(
     recipe: Recipe,

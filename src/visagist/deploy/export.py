@@ -336,11 +336,11 @@ def _write(
         if recipe is not None
         else (run / "recipe.json").read_bytes()
     )
-    _replace_folder(folder, files, state, name, version or visagist.__version__)
+    replace_folder(folder, files, state, name, version or visagist.__version__)
     return report
 
 
-def _replace_folder(
+def replace_folder(
     folder: Path, files: Mapping[str, bytes], state: dict[str, Tensor], name: str, version: str
 ) -> None:
     """Fill a folder beside the target, then swap; a card that is there already is kept."""
