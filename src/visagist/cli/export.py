@@ -108,3 +108,12 @@ def export_generator(
         trainable=trainable,
     )
     print_report(report, as_json=as_json)
+
+
+@app.command("swap")
+def export_swap(run: Run, output: Output, as_json: Json = False) -> None:
+    """Export a swap network: one file a frame, one a source, compared with torch."""
+    with needs_extra("train"):
+        from visagist.deploy.export_swap import export_swap as export
+
+    print_report(export(run, output), as_json=as_json)

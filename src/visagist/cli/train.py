@@ -276,6 +276,43 @@ def train_generator(
     print(run)
 
 
+@app.command("swap")
+def train_swap(
+    recipe: Recipe,
+    data: Annotated[
+        list[Path],
+        typer.Option(metavar="TRIPLETS", help="Of `visagist triplets`; again for more of them."),
+    ],
+    output: Output,
+    start: Annotated[
+        Path | None,
+        typer.Option(metavar="RUN", help="A finished run, at any side, whose weights come first."),
+    ] = None,
+    encoder: Annotated[
+        str,
+        typer.Option(help="Recogniser that is injected and judges: a model, or dlib's .dat file."),
+    ] = "recognizer",
+    resume: Resume = False,
+    workers: Annotated[int, typer.Option(min=0, help="Threads that make batches ahead.")] = 1,
+) -> None:
+    """Train a face swap network on triplets of source, target and truth."""
+    with needs_extra("train"), needs_extra("corpus"):
+        from visagist.cli.encoders import frozen_encoder
+        from visagist.swap.training import train
+
+    run = train(
+        recipe,
+        data=data,
+        output=output,
+        encoder=frozen_encoder(encoder),
+        start=start,
+        resume=resume,
+        workers=workers,
+        progress=_print_step,
+    )
+    print(run)
+
+
 @contextmanager
 def _preparing() -> Iterator[Callable[[str, int, int], None]]:
     """A bar for each thing that is prepared before the first step."""

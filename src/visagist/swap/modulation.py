@@ -24,7 +24,7 @@ class SwapOutput(NamedTuple):
 
 
 def blend(image: Tensor, mask: Tensor, target: Tensor) -> Tensor:
-    """mask * image + (1 - mask) * target."""
+    """The drawn picture where the mask is 1, the target where it is 0, mixed between."""
     return target + mask * (image - target)
 
 

@@ -1,0 +1,145 @@
+"""From a run of a swap network to a model folder: a network a frame, and one a source."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+import visagist
+from visagist.deploy.export import LIMITS, fold, parity, replace_folder, to_onnx
+from visagist.errors import ParityError
+from visagist.swap.network import SwapNetwork
+from visagist.swap.training import load_swap
+
+__all__ = ["CONSTANTS", "FrameNetwork", "SourceNetwork", "export_swap", "swap_files"]
+
+MODEL, CONSTANTS = "model.onnx", "constants.onnx"
+
+
+class FrameNetwork(nn.Module):
+    """What runs on every frame: the identity has become constants."""
+
+    def __init__(self, network: SwapNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, target: Tensor, constants: Tensor) -> tuple[Tensor, Tensor]:
+        """(n, 3, s, s) in [-1, 1] and (n, K) to picture and mask at the full side."""
+        out = self.network.draw(target, constants, finest=True)
+        return out.images[0], out.mask
+
+
+class SourceNetwork(nn.Module):
+    """What runs once a source."""
+
+    def __init__(self, network: SwapNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, identity: Tensor) -> Tensor:
+        """(n, d) unit vectors to (n, K)."""
+        return self.network.identity_constants(identity)
+
+
+def fold_before(model: nn.Module) -> nn.Module:
+    """Fold a normalisation into the 1x1 convolution that follows it (in place).
+
+    Larger kernels are left alone: their padding is zero after the normalisation, not before.
+    """
+    for module in model.modules():
+        if not isinstance(module, nn.Sequential):
+            continue
+        for i in range(len(module) - 1):
+            norm, conv = module[i], module[i + 1]
+            if not (isinstance(norm, nn.BatchNorm2d) and isinstance(conv, nn.Conv2d)):
+                continue
+            if conv.kernel_size != (1, 1) or conv.groups != 1 or conv.bias is None:
+                continue
+            assert norm.running_mean is not None
+            assert norm.running_var is not None
+            gain = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
+            offset = norm.bias - norm.running_mean * gain
+            matrix = conv.weight[:, :, 0, 0]
+            conv.bias.data = (conv.bias + matrix @ offset).detach()
+            conv.weight.data = (conv.weight * gain[None, :, None, None]).detach()
+            module[i] = nn.Identity()
+    return model
+
+
+def swap_files(network: SwapNetwork) -> tuple[dict[str, bytes], dict[str, Any]]:
+    """Both ONNX files of a network, compared with torch, and what they cost.
+
+    Returns:
+        The files by name; ``params`` of both together, ``gmac`` a frame, ``constants`` K and the
+        parity of each file.
+
+    Raises:
+        ParityError: ONNX Runtime and torch differ by more than the limit.
+    """
+    config = network.config
+    generator = torch.Generator().manual_seed(7)
+    side = config.image_size
+    target = torch.rand((1, 3, side, side), generator=generator) * 2 - 1
+    identity = nn.functional.normalize(torch.randn((1, config.embedding), generator=generator))
+    network = copy.deepcopy(network).eval().requires_grad_(False)
+    params = sum(p.numel() for p in network.parameters())
+    with torch.no_grad():
+        constants = network.identity_constants(identity)
+    frame = FrameNetwork(fold_before(fold(copy.deepcopy(network))))  # type: ignore[arg-type]
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        frame(target, constants)
+    jobs: dict[str, tuple[nn.Module, Mapping[str, Tensor], tuple[str, ...]]] = {
+        MODEL: (frame, {"target": target, "constants": constants}, ("image", "mask")),
+        CONSTANTS: (SourceNetwork(network), {"identity": identity}, ("constants",)),
+    }
+    files, errors = {}, {}
+    for name, (model, example, outputs) in jobs.items():
+        files[name] = to_onnx(model, list(example.values()), list(example), outputs)
+        errors[name] = parity(files[name], model, example)
+        if not errors[name] <= LIMITS[MODEL]:
+            raise ParityError(f"{name} differs from torch by {errors[name]:.2g}")
+    megabytes = sum(len(data) for data in files.values()) / 1e6
+    return files, {
+        "params": params,
+        "gmac": round(counter.get_total_flops() / 2e9, 4),
+        "megabytes": round(megabytes, 3),
+        "constants": constants.shape[1],
+        "files": {
+            name: {"bytes": len(data), "parity": float(f"{errors[name]:.2e}")}
+            for name, data in files.items()
+        },
+    }
+
+
+def export_swap(run: Path, output: Path, *, version: str | None = None) -> dict[str, Any]:
+    """Export a run of a swap network to a model folder.
+
+    ``model.onnx`` takes (target, constants) and gives (image, mask), once a frame;
+    ``constants.onnx`` makes the constants of an identity, once a source.
+
+    Returns:
+        Parameters, multiply-adds a frame in 1e9, megabytes, parity of each file.
+
+    Raises:
+        DataError: ``run`` holds no finished run of a swap network.
+        ParityError: ONNX Runtime and torch differ by more than the limit.
+    """
+    recipe, network = load_swap(run)
+    files, report = swap_files(network)
+    told = {key: report[key] for key in ("params", "gmac", "megabytes", "constants")}
+    # what a folder holds is its kind; which of the networks it is has another name
+    shape = recipe.network.model_dump(exclude={"kind"})
+    config = {"kind": "swap", "network": recipe.network.kind, **shape, **told}
+    files["config.json"] = (json.dumps(config, indent=2) + "\n").encode()
+    files["log.jsonl"] = (run / "log.jsonl").read_bytes()
+    files["recipe.json"] = (run / "recipe.json").read_bytes()
+    state = {k: v.contiguous() for k, v in network.state_dict().items()}
+    replace_folder(output, files, state, "swap", version or visagist.__version__)
+    return report
