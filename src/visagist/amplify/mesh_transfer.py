@@ -11,6 +11,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,9 +91,9 @@ def read_layers(path: Path) -> Layers:
     }
     shapes["known"] = (ATLAS_SIZE, ATLAS_SIZE)
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
             arrays = {name: stored[name].astype(np.float32) for name in shapes}
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise ModelDamagedError(f"{path}: damaged ({error}); learn the style again") from error
     if any(arrays[name].shape != shape for name, shape in shapes.items()):
         raise ModelDamagedError(f"{path}: layers of another size; learn the style again")
