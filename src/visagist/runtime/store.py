@@ -134,11 +134,12 @@ def find_model(name_or_dir: str | os.PathLike[str]) -> Path:
     )
 
 
-def open_model(name_or_dir: str | os.PathLike[str]) -> ModelFiles:
+def open_model(name_or_dir: str | os.PathLike[str], *, network: str = MODEL) -> ModelFiles:
     """Open a model folder and check its configuration and its network.
 
     Args:
         name_or_dir: ``"makeup-tiny"`` or a folder with a manifest.
+        network: the file that holds it; weights without a graph are no ONNX file.
 
     Raises:
         ModelMissingError: there is no such model, or a file of it is not there.
@@ -147,7 +148,8 @@ def open_model(name_or_dir: str | os.PathLike[str]) -> ModelFiles:
     folder = find_model(name_or_dir)
     manifest = read_manifest(folder)
     model = ModelFiles(config=_config(folder, manifest), path=folder, manifest=manifest)
-    _ = model.onnx  # now, so that a damaged file is refused here and not in the middle of work
+    # now, so that a damaged file is refused here and not in the middle of work
+    _ = model.onnx if network == MODEL else model.read(network)
     return model
 
 

@@ -66,7 +66,7 @@ class Base:
             ModelMissingError: there is no such model.
             ModelDamagedError: a file does not match its manifest, or is no base.
         """
-        model = open_model(name_or_dir)
+        model = open_model(name_or_dir, network=WEIGHTS)
         try:
             recipe = AmplifierRecipe.model_validate(model.config["recipe"])
             network = GeneratorNetwork(recipe.network)
