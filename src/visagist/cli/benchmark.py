@@ -59,3 +59,21 @@ def benchmark_recognition(
         with progress_bar("enrol", people, quiet=as_json) as advance:
             report |= benchmark_search(people, progress=advance)
     print_report(report, as_json=as_json)
+
+
+@app.command("generation")
+def benchmark_generation(
+    model: Annotated[str, typer.Option(help="Name or folder of the model.")] = "generator-64",
+    many: Annotated[
+        str | None,
+        typer.Option(metavar="MODEL", help="For many steps; by default MODEL-diffusion."),
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=0.0, help="That each row is repeated for.")] = 2.0,
+    as_json: Json = False,
+) -> None:
+    """Pictures a second at 1, 2, 8 and 32 steps, on one thread and two."""
+    from visagist.deploy.benchmark_generation import benchmark_generation as run
+
+    with progress_bar("time", None, quiet=as_json) as advance:
+        report = run(model=model, many=many, seconds=seconds, progress=advance)
+    print_report(report, as_json=as_json)

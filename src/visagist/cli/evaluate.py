@@ -217,6 +217,83 @@ def evaluate_verification(
     print_report(report, as_json=as_json)
 
 
+@app.command("generation")
+def evaluate_generation(
+    data: Annotated[
+        list[Path],
+        typer.Option(metavar="CORPUS", help="What the generator learned from; repeatable."),
+    ],
+    model: Annotated[str, typer.Option(help="Name or folder of the model.")] = "generator-64",
+    many: Annotated[
+        str | None,
+        typer.Option(metavar="MODEL", help="For many steps; by default MODEL-diffusion."),
+    ] = None,
+    count: Annotated[int, typer.Option("-n", "--count", min=16, help="Pictures in a set.")] = 1000,
+    steps: Annotated[
+        list[int] | None, typer.Option(min=1, max=1000, help="Repeatable; default 1, 2, 8, 32.")
+    ] = None,
+    resamples: Annotated[
+        int, typer.Option(min=0, help="For the intervals; 0 leaves them out.")
+    ] = 30,
+    seed: Annotated[int, typer.Option(min=0, help="Of samples and draws.")] = 0,
+    cache: Annotated[
+        Path, typer.Option(metavar="DIR", help="For decoded faces; a training's can be shared.")
+    ] = Path("visagist-cache"),
+    efficientnet: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="EfficientNet-Lite0's .pth; the installed package's."),
+    ] = None,
+    inception: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Inception's weights: the numbers of torch-fidelity as well."
+        ),
+    ] = None,
+    nearest: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Draw samples beside their nearest training pictures (people may be real).",
+        ),
+    ] = None,
+    threads: Annotated[int, typer.Option(min=1, max=64, help="Of the generator.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Frechet and kernel distance to real faces, precision, recall, memorisation; with floors.
+
+    In features of EfficientNet-Lite0 and of the recogniser, which is why no distance is called FID.
+    """
+    with needs_extra("train"), needs_extra("corpus"):
+        from visagist.deploy.judge_generation import STEPS
+        from visagist.deploy.judge_generation import evaluate_generation as evaluate
+        from visagist.generation.protocol import nearest_sheet
+    from visagist.cli.corpus.build import Bars
+    from visagist.photo import Photo
+
+    with Bars(quiet=as_json) as bars:
+        report, made, real, copies = evaluate(
+            data,
+            model=model,
+            many=many,
+            cache=cache,
+            steps=tuple(steps or STEPS),
+            count=count,
+            resamples=resamples,
+            seed=seed,
+            weights=efficientnet,
+            threads=threads,
+            progress=bars,
+        )
+    if nearest is not None:
+        sheet = nearest_sheet(made[copies[0].name], real, copies[0])
+        Photo.from_array(sheet).save(nearest, overwrite=True)
+    if inception is not None:
+        from visagist.deploy.fidelity import fidelity_numbers
+
+        report["torch_fidelity"] = fidelity_numbers(made, real, inception, seed=seed)
+    print_report(report, as_json=as_json)
+
+
 @contextmanager
 def _bar(quiet: bool) -> Iterator[Callable[[int, int], None]]:
     """A progress bar for callers that say how many there are with every step."""

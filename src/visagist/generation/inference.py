@@ -95,6 +95,8 @@ class Generator:
         stage: ``diffusion`` (many steps) or ``consistency`` (one or a few).
         classes: that can be asked for; 0 for none.
         model_id: name, version and digest of the network, for marks in files.
+        folder: where the model is.
+        params: parameters of the network.
 
     Raises:
         InputError: the network takes hints: it is a part of an amplifier, which gives it them.
@@ -112,7 +114,7 @@ class Generator:
             self._width = int(config["encoder_width"])
             self._source, self._masks = bool(config["source"]), int(config["masks"])
             self._residual = bool(config["residual"])
-            hints = int(config.get("hints", 0))
+            hints, self.params = int(config.get("hints", 0)), int(config.get("params", 0))
         except (KeyError, TypeError, ValueError) as error:
             raise ModelDamagedError(
                 f"{model.path / 'config.json'}: {error} is missing or wrong; export the model again"
@@ -124,6 +126,7 @@ class Generator:
                 f"{model.path} takes {hints} channels of hints, which only an amplifier gives; "
                 "name a generator that makes pictures from noise"
             )
+        self.folder = model.path
         entry = model.manifest.files["model.onnx"]
         self.model_id = f"{model.manifest.name}-{model.manifest.version}-{entry.sha256[:12]}"
         self._session: Any = make_session(model.onnx, threads=threads)
@@ -155,6 +158,13 @@ class Generator:
     def default_steps(self) -> int:
         """1 for a one-step model, else 32."""
         return 1 if self.stage == "consistency" else 32
+
+    def makes(self, steps: int) -> bool:
+        """Whether so many steps are what the model is made for: few of one kind, many of the other.
+
+        A one-step model takes more and gains little; a diffusion model takes at least two.
+        """
+        return steps <= FEW if self.stage == "consistency" else steps > 1
 
     def generate(
         self,

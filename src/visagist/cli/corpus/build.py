@@ -142,6 +142,6 @@ class Bars:
         if stage != self._stage:
             self._stack.close()
             self._stage = stage
-            bar = progress_bar(_STAGES[stage], of, quiet=self._quiet)
+            bar = progress_bar(_STAGES.get(stage, stage), of, quiet=self._quiet)
             self._advance = self._stack.enter_context(bar)
         self._advance(done)
