@@ -28,11 +28,27 @@ class Pose:
 
 
 def pose(mesh: NDArray[np.floating]) -> Pose:
-    """Rotation of the canonical face that fits a (478, 3) mesh best.
+    """Rotation of the canonical face that fits a (478, 3) mesh best, see :func:`rotation`.
+
+    It is read as R = Rz(roll) Ry(-yaw) Rx(-pitch), so that turning the picture changes nothing but
+    the roll.
+
+    Raises:
+        InputError: not a mesh, or without depth.
+    """
+    r = rotation(mesh)
+    return Pose(
+        yaw=float(np.degrees(np.arcsin(np.clip(r[2, 0], -1, 1)))),
+        pitch=float(np.degrees(-np.arctan2(r[2, 1], r[2, 2]))),
+        roll=float(np.degrees(np.arctan2(r[1, 0], r[0, 0]))),
+    )
+
+
+def rotation(mesh: NDArray[np.floating]) -> NDArray[np.float64]:
+    """(3, 3) rotation from the frontal canonical face to a (478, 3) mesh.
 
     The 468 skin points are fitted by a similarity in three dimensions (Umeyama 1991), which is the
-    weak perspective camera. Its rotation is read as R = Rz(roll) Ry(-yaw) Rx(-pitch), so that
-    turning the picture changes nothing but the roll.
+    weak perspective camera.
 
     Raises:
         InputError: not a mesh, or without depth.
@@ -45,9 +61,4 @@ def pose(mesh: NDArray[np.floating]) -> Pose:
     covariance = (target - target.mean(0)).T @ (source - source.mean(0))
     u, _, vt = np.linalg.svd(covariance)
     sign = np.diag([1.0, 1.0, np.sign(np.linalg.det(u @ vt)) or 1.0])
-    r = u @ sign @ vt
-    return Pose(
-        yaw=float(np.degrees(np.arcsin(np.clip(r[2, 0], -1, 1)))),
-        pitch=float(np.degrees(-np.arctan2(r[2, 1], r[2, 2]))),
-        roll=float(np.degrees(np.arctan2(r[1, 0], r[0, 0]))),
-    )
+    return np.asarray(u @ sign @ vt, np.float64)

@@ -1,0 +1,155 @@
+"""What is measured side by side: the untouched target, a mesh warp without network, and models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visagist.corpus.labelled import LabelledFace
+from visagist.errors import FaceError
+from visagist.face.align import crop
+from visagist.face.find import Mesher, default_mesher
+from visagist.face.identity import Judge
+from visagist.face.paste import paste_residual
+from visagist.face.types import Detection, Face
+from visagist.photo import Photo
+from visagist.runtime.store import ModelFiles
+from visagist.swap.inference import CONSTANTS, Encoder, Identity, Swapper, soft_mask
+
+__all__ = ["CLASSICAL", "UNTOUCHED", "Method", "Side", "classical", "model_method", "untouched"]
+
+Pixels = NDArray[np.uint8]
+UNTOUCHED, CLASSICAL = "untouched target", "mesh warp"
+_AROUND = 0.75
+"""What is kept of a photo on each side of a face's crop, in crops: all that any step looks at."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Side:
+    """One picture of a pair, as every method sees it.
+
+    Attributes:
+        name: ``FOLDER/NAME``.
+        identity: the person.
+        pixels: the photo around the face.
+        face: as our detector's box and our mesh network say.
+        vector: the judge's.
+    """
+
+    name: str
+    identity: str
+    pixels: Pixels
+    face: Face
+    vector: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, labelled: LabelledFace, judge: Judge, mesher: Mesher | None = None) -> Side:
+        """Read a labelled picture.
+
+        The labels say where the face is; the mesh is our network's, as it will be of results, so
+        that both err alike.
+
+        Raises:
+            PhotoError: the picture cannot be read.
+            FaceError: the face lies outside of it.
+        """
+        pixels = Photo.open(labelled.path).pixels
+        found = Detection(labelled.box, 1.0, labelled.points5)
+        mesh, confidence = (mesher or default_mesher()).predict(pixels, found)
+        part, moved = _around(pixels, Face(found, mesh, confidence))
+        vector = judge(part, moved.mesh)
+        return cls(labelled.name, labelled.identity, part, moved, vector)
+
+
+def _around(pixels: Pixels, face: Face) -> tuple[Pixels, Face]:
+    """The part of a photo around a face, and the face in it."""
+    alignment = face.alignment()
+    low, high = -_AROUND * alignment.size, (1 + _AROUND) * alignment.size
+    corners = np.array([[low, low], [high, low], [high, high], [low, high]])
+    places = alignment.to_photo(corners)
+    x0, y0 = (max(0, int(v)) for v in np.floor(places.min(0)))
+    x1, y1 = (int(v) for v in np.ceil(places.max(0)))
+    part = np.ascontiguousarray(pixels[y0:y1, x0:x1])
+    if part.size == 0:
+        raise FaceError("the face lies outside the photo")
+    a, b, c, d = face.detection.box
+    points = face.detection.points
+    moved = None if points is None else (points - np.array([x0, y0])).astype(np.float32)
+    detection = Detection((a - x0, b - y0, c - x0, d - y0), face.detection.score, moved)
+    mesh = (face.mesh - np.array([x0, y0, 0])).astype(np.float32)
+    return part, Face(detection, mesh, face.confidence)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Method:
+    """One row of the table.
+
+    Attributes:
+        label: its name.
+        swap: source, target's pixels and target's face to the photo with the new face; the pixels
+            themselves where the method refuses.
+        facts: ``params``, ``gmac``, ``megabytes`` where they are known.
+    """
+
+    label: str
+    swap: Callable[[Side, Pixels, Face], Pixels]
+    facts: Mapping[str, float | int | str | None] = field(default_factory=dict)
+
+
+def untouched() -> Method:
+    """The floor: what the figures say where nothing was done."""
+    return Method(UNTOUCHED, lambda source, pixels, face: pixels)
+
+
+def classical() -> Method:
+    """The mesh warp with blending, pasted back like every swap."""
+    # it needs OpenCV, which the other rows do not
+    from visagist.swap.classical import classical_swap  # noqa: PLC0415
+
+    def swap(source: Side, pixels: Pixels, face: Face) -> Pixels:
+        ours, theirs = source.face.alignment(), face.alignment()
+        view = crop(pixels, theirs)
+        made, _ = classical_swap(
+            crop(source.pixels, ours),
+            ours.to_crop(source.face.mesh),
+            view,
+            theirs.to_crop(face.mesh),
+        )
+        rim = soft_mask(np.ones(view.shape[:2], np.float32))
+        change = (made.astype(np.float32) - view) * rim[..., None]
+        return paste_residual(pixels, change, theirs)
+
+    return Method(CLASSICAL, swap)
+
+
+def model_method(
+    label: str, files: ModelFiles, encoder: Encoder, *, match_colour: bool = True
+) -> Method:
+    """A swap model as users run it, faces handed in.
+
+    Raises:
+        ModelError: it is no swap model, or a file of it is damaged.
+    """
+    engine = Swapper(files, encoder=encoder)
+    known: dict[str, Identity] = {}
+
+    def swap(source: Side, pixels: Pixels, face: Face) -> Pixels:
+        if source.name not in known:
+            known[source.name] = engine.identity(encoder.embed(source.pixels, source.face))
+        result = engine.swap(pixels, known[source.name], found=[face], match_colour=match_colour)
+        return result.photo.pixels
+
+    both = len(files.onnx) + len(files.network(CONSTANTS))
+    return Method(
+        label,
+        swap,
+        {
+            "model_id": engine.model_id,
+            "params": files.config.get("params"),
+            "gmac": files.config.get("gmac"),
+            "megabytes": round(both / 1e6, 3),
+        },
+    )
