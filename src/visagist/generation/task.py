@@ -15,7 +15,7 @@ from visagist.generation.data import Batch, Batches, Pictures
 from visagist.generation.denoise import Given
 from visagist.generation.network import GeneratorNetwork, condition_input
 from visagist.training.parallel import Part, world_size
-from visagist.training.throughput import matmul_peak
+from visagist.training.throughput import matmul_peak, uses_bf16
 
 VALIDATION = 256
 """Held-out pictures that a validation looks at, at most."""
@@ -83,7 +83,8 @@ class GeneratorTask:
         number of processes.
         """
         if self._peak is None:
-            self._peak = matmul_peak(self.device, bf16=self.recipe.loop.bf16)
+            bf16 = uses_bf16(self.recipe.loop.bf16, self.device)
+            self._peak = matmul_peak(self.device, bf16=bf16)
         pictures = steps_per_second * self.batch
         flops = 2 * self._macs * pictures
         return {

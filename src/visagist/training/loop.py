@@ -21,6 +21,7 @@ from visagist.training.checkpoint import load_latest, save_checkpoint
 from visagist.training.ema import PowerEma
 from visagist.training.logs import Log
 from visagist.training.parallel import Part
+from visagist.training.throughput import uses_bf16
 
 
 class LoopConfig(BaseModel):
@@ -55,7 +56,9 @@ class LoopConfig(BaseModel):
     log_every: int = Field(100, description="steps between log lines", ge=1)
     validate_every: int = Field(2_000, description="steps between validations", ge=1)
     checkpoint_every: int = Field(1_000, description="steps between checkpoints", ge=1)
-    bf16: bool = Field(False, description="autocast to bfloat16 where the device is fast at it")
+    bf16: bool | Literal["auto"] = Field(
+        False, description="autocast to bfloat16; auto: where the device is fast at it"
+    )
     compile: bool = Field(
         False, description="compile the network once, at the static shape of its batches"
     )
@@ -230,6 +233,7 @@ class _Run:
         self.task, self.config, self.out = task, config, out
         self.model = task.model
         self.device = next(self.model.parameters()).device
+        self.bf16 = uses_bf16(config.bf16, self.device)
         gammas = [config.ema_gamma, *([config.ema_second] if config.ema_second else [])]
         self.averages = [
             PowerEma(self.model, gamma=gamma, decay=config.ema_decay if not i else 0.0)
@@ -284,7 +288,7 @@ class _Run:
         torch.manual_seed(seed)
         generator = torch.Generator(self.device).manual_seed(seed)
         with self._gradients_wait(turn):
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=config.bf16):
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
                 if isinstance(self.task, DividedTask):
                     losses = self.task.part_losses(self.called, step, part)
                 else:
@@ -292,7 +296,7 @@ class _Run:
             loss = torch.stack(list(losses.values())).sum() / config.accumulate
             loss.backward()  # type: ignore[no-untyped-call]
         if isinstance(self.task, OpposedTask):
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=config.bf16):
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
                 against = self.task.opponent_losses(step)
             if against:
                 loss = torch.stack(list(against.values())).sum() / config.accumulate

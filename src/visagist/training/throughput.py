@@ -3,8 +3,22 @@
 from __future__ import annotations
 
 import time
+from typing import Literal
 
 import torch
+
+
+def uses_bf16(asked: bool | Literal["auto"], device: torch.device) -> bool:
+    """Whether a recipe's ``bf16`` means bfloat16 on this device.
+
+    ``auto`` takes it where matrix units compute in it: GPUs from Ampere on, processors with AMX.
+    AVX-512's bfloat16 alone is slower than float32 once the conversions are counted.
+    """
+    if asked != "auto":
+        return asked
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    return bool(torch.cpu.get_capabilities().get("amx_bf16", False))
 
 
 def matmul_peak(device: torch.device, *, bf16: bool, side: int | None = None) -> float:
