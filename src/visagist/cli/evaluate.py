@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import Annotated
 
 import typer
 
-from visagist.cli.output import Json, needs_extra, print_report, progress_bar
+from visagist.cli.output import Json, needs_extra, print_report, progress_bar, stages
+from visagist.errors import InputError, MissingExtraError
 
 __all__ = ["app"]
 
@@ -291,6 +293,86 @@ def evaluate_generation(
         from visagist.deploy.fidelity import fidelity_numbers
 
         report["torch_fidelity"] = fidelity_numbers(made, real, inception, seed=seed)
+    print_report(report, as_json=as_json)
+
+
+@app.command("dal")
+def evaluate_dal(
+    data: Annotated[
+        Path, typer.Option(metavar="CORPUS", help="Of `visagist corpus build`, with given labels.")
+    ],
+    work: Annotated[
+        Path, typer.Option(metavar="DIR", help="For what can be used again; the same goes on.")
+    ],
+    styles: Annotated[
+        Path, typer.Option(metavar="DIR", help="YAML files of styles that nobody was trained with.")
+    ] = Path("benchmarks/dal-styles"),
+    only: Annotated[
+        list[str] | None, typer.Option(help="A row; repeatable. All by default.")
+    ] = None,
+    split: Annotated[str, typer.Option(help="Who is judged: validation or test.")] = "validation",
+    pairs: Annotated[int, typer.Option(min=1, help="Pairs of each style.")] = 5,
+    draw: Annotated[int, typer.Option(min=0, help="Which draw of the people of the pairs.")] = 0,
+    faces: Annotated[
+        int | None, typer.Option(min=1, help="Amplified faces; by default all to train with.")
+    ] = None,
+    limit: Limit = None,
+    steps: Annotated[int, typer.Option(min=1, help="Of every student's training.")] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="Of trainings and backends.")] = 0,
+    backend: Annotated[str, typer.Option(help="The amplifier: pixels, mesh, ...")] = "pixels",
+    judge: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="ONNX face embedder for identity_drop.")
+    ] = None,
+    features: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="EfficientNet-Lite0's .pth, for perceptual; by default of the installed package.",
+        ),
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes and threads.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Data Amplify Learning against its rivals: what five pairs of a style become."""
+    with needs_extra("train"), needs_extra("corpus"):
+        from visagist.amplify.evaluation.bench import DalConfig
+        from visagist.amplify.evaluation.perceptual import perceptual_distance
+        from visagist.amplify.evaluation.protocol import evaluate_dal as run
+        from visagist.amplify.evaluation.scores import Distance, Judges
+    from visagist.face.identity import load_judge
+
+    if split not in ("validation", "test"):
+        raise InputError(f"--split is validation or test, not {split!r}")
+
+    def judges() -> Judges:
+        distance: Distance | None = None
+        try:
+            distance = perceptual_distance(features)
+        except MissingExtraError as error:
+            print(f"visagist: no perceptual distance: {error}", file=sys.stderr)
+        return Judges(load_judge(judge) if judge is not None else None, distance)
+
+    config = DalConfig(
+        split=split,  # type: ignore[arg-type]
+        pairs=pairs,
+        draw=draw,
+        faces=faces,
+        limit=limit,
+        steps=steps,
+        seed=seed,
+        backend=backend,
+    )
+    with stages(quiet=as_json) as told:
+        report = run(
+            data,
+            sorted(styles.glob("*.yaml")),
+            work,
+            config,
+            only=only or (),
+            judges=judges,
+            workers=workers,
+            report=told,
+        )
     print_report(report, as_json=as_json)
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -24,6 +25,7 @@ __all__ = [
     "print_json",
     "print_report",
     "progress_bar",
+    "stages",
     "table",
 ]
 
@@ -110,6 +112,36 @@ def progress_bar(
             progress.update(task, completed=done, total=of or total)
 
         yield advance
+
+
+@contextmanager
+def stages(*, quiet: bool = False) -> Iterator[Callable[[str, int, int], None]]:
+    """A bar for each stage of something long: yields ``report(stage, done, total)``.
+
+    Where stderr is no terminal, a line at each tenth of a stage, with the time that is left of it.
+    """
+    with ExitStack() as bars:
+        shown: dict[str, Callable[..., None]] = {}
+        told: dict[str, tuple[float, int]] = {}
+
+        def report(stage: str, done: int, total: int) -> None:
+            if stage not in shown:
+                bars.close()
+                shown.clear()
+                shown[stage] = bars.enter_context(progress_bar(stage, total, quiet=quiet))
+                told[stage] = (time.monotonic(), -1)
+            shown[stage](done, total)
+            began, before = told[stage]
+            tenth = done * 10 // max(total, 1)
+            if quiet or sys.stderr.isatty() or tenth <= before:
+                return
+            told[stage] = (began, tenth)
+            spent = time.monotonic() - began
+            left = spent / done * (total - done) if done else 0.0
+            line = f"{stage}: {done} of {total}, {spent:.0f} s, {left:.0f} s left"
+            print(line, file=sys.stderr, flush=True)
+
+        yield report
 
 
 @contextmanager
