@@ -77,3 +77,30 @@ def benchmark_generation(
     with progress_bar("time", None, quiet=as_json) as advance:
         report = run(model=model, many=many, seconds=seconds, progress=advance)
     print_report(report, as_json=as_json)
+
+
+@app.command("swap")
+def benchmark_swap(
+    model: Annotated[str, typer.Option(help="Name or folder of the model.")] = "swap",
+    live: Annotated[
+        str | None,
+        typer.Option(metavar="MODEL", help="The smaller network, for live_ms: name or folder."),
+    ] = None,
+    encoder: Annotated[
+        str, typer.Option(help="Name or folder of the recogniser it was trained with.")
+    ] = "recognizer",
+    photo: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="With one face; default: a drawn face.")
+    ] = None,
+    runs: Annotated[int, typer.Option(min=5, help="Repetitions of each network.")] = 30,
+    as_json: Json = False,
+) -> None:
+    """The network a frame beside the published layout, and every step of a swap; one thread."""
+    from visagist.photo import Photo
+
+    with needs_extra("train"):
+        from visagist.deploy.benchmark_swap import benchmark_swap as run
+
+    pixels = Photo.open(photo).pixels if photo is not None else None
+    report = run(model=model, live=live, encoder=encoder, photo=pixels, runs=runs)
+    print_report(report, as_json=as_json)

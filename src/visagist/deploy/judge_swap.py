@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from visagist.errors import ModelMissingError
+from visagist.errors import InputError, ModelMissingError
 from visagist.face.identity import load_judge
 from visagist.generation.efficientnet import efficientnet_embedder
 from visagist.generation.evaluation import frechet_distance
@@ -17,7 +17,7 @@ from visagist.swap.evaluation import Compare, Stage, evaluate
 from visagist.swap.methods import Method, classical, model_method, untouched
 from visagist.swap.pairs import FOLDERS, PairList, pair_list
 
-__all__ = ["Judged", "evaluate_swap", "features_distance"]
+__all__ = ["Judged", "evaluate_swap", "features_distance", "labelled_models"]
 
 JUDGE = Path("models") / "mobilefacenet_judge.onnx"
 Progress = Callable[[int, int], None]
@@ -52,6 +52,22 @@ def features_distance(weights: Path | None = None) -> Compare:
     return Compare(efficientnet_embedder(weights), frechet_distance)
 
 
+def labelled_models(texts: Sequence[str]) -> dict[str, str]:
+    """``LABEL=MODEL`` or ``MODEL`` as models by label.
+
+    Raises:
+        InputError: a label is given twice, or one half is empty.
+    """
+    found: dict[str, str] = {}
+    for text in texts:
+        label, equals, model = text.partition("=")
+        label, model = (label, model) if equals else (Path(text).name, text)
+        if not label or not model or label in found:
+            raise InputError(f"cannot read --model {text!r}; give each once, as LABEL=FOLDER")
+        found[label] = model
+    return found
+
+
 def evaluate_swap(
     data: Path,
     *,
@@ -73,7 +89,7 @@ def evaluate_swap(
 
     Args:
         data: labelled tree.
-        models: name or folder by label; the last one gives the flat fields. Without any the mesh
+        models: name or folder by label; the first one gives the flat fields. Without any the mesh
             warp does.
         encoder: name or folder of the recogniser that the models were trained with.
         split: test, validation or train.
@@ -111,6 +127,7 @@ def evaluate_swap(
         fixed,
         methods,
         stage,
+        main=next(iter(models)) if models else methods[-1].label,
         compare=compare,
         covered=covered,
         resamples=resamples,

@@ -223,6 +223,7 @@ def evaluate(
     methods: Sequence[Method],
     stage: Stage,
     *,
+    main: str | None = None,
     compare: Compare | None = None,
     covered: int = 60,
     resamples: int = 1000,
@@ -232,8 +233,9 @@ def evaluate(
 
     Args:
         fixed: the pairs.
-        methods: rows of the table; the last one gives the flat fields.
+        methods: rows of the table.
         stage: what all methods share.
+        main: label of the method that gives the flat fields; the last one by default.
         compare: distance of two sets of crops, for ``fd``; without it the field is ``None``.
         covered: pairs of which the target is also swapped with something drawn in front of it.
         resamples: of the source people, for the intervals; 0 leaves them out.
@@ -241,7 +243,7 @@ def evaluate(
 
     Returns:
         ``id_top1``, ``id_cosine``, ``pose_error``, ``expression_error``, ``fd``, ``params``,
-        ``gmac``, ``megabytes`` and the other means of the last method; ``table`` with the same for
+        ``gmac``, ``megabytes`` and the other means of the main method; ``table`` with the same for
         every method, with ``intervals``, ``per_folder``, ``per_source_tone``, ``per_target_tone``
         and ``worst``; ``fd_floor``, of one half of the targets to the other; the list and its
         digest.
@@ -282,7 +284,7 @@ def evaluate(
         row["fd"] = _distance(compare, known, crops)
         row |= _covered(stage, method, hidden, step)
         table[method.label] = row | dict(method.facts)
-    last = methods[-1].label
+    last = methods[-1].label if main is None else main
     flat = {
         name: value
         for name, value in table[last].items()
