@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from visagist.cli import (
+    amplify,
     benchmark,
     calibrate,
     corpus,
@@ -20,10 +21,12 @@ from visagist.cli import (
     export,
     gallery,
     generate,
+    inspect,
     makeup,
     styles,
     swap,
     train,
+    triplets,
     verify,
 )
 from visagist.cli.output import print_error
@@ -43,10 +46,13 @@ app.command("makeup")(makeup.makeup)
 app.command("styles")(styles.styles)
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
+app.command("inspect")(inspect.inspect)
 app.command("verify")(verify.verify)
 app.command("embed")(embed.embed)
 app.command("generate")(generate.generate)
 app.command("swap", cls=swap.SwapCommand)(swap.swap)
+app.command("triplets")(triplets.triplets)
+app.command("amplify")(amplify.amplify)
 app.command("calibrate")(calibrate.calibrate)
 app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(benchmark.app, name="benchmark")

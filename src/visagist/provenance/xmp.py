@@ -1,4 +1,4 @@
-"""The plainest mark: fields of XMP that readers of files know. Unsigned, and lost on re-encoding."""
+"""The plainest mark: fields of XMP that readers of files know. Unsigned, lost on re-encoding."""
 
 from __future__ import annotations
 
