@@ -28,18 +28,15 @@ from torch import Tensor
 
 from visagist.corpus.shards import decode_picture, iterate_samples
 from visagist.errors import DataError
-from visagist.face.align import Alignment, crop
 from visagist.swap.triplets.build import SUMMARY
 from visagist.swap.triplets.triplet import PICTURES, decode_labels
+from visagist.swap.triplets.views import VIEW, identity_view
 from visagist.training.augmentation import PhotometricConfig
 from visagist.training.degrade import light_curves
 
 __all__ = ["TripletAugment", "TripletBatch", "TripletSet", "open_triplets"]
 
 _FORMAT = 1
-# The recogniser's view of the canonical crop (visagist.recognition.crop, which a capability beside
-# it may not import; a test keeps them equal).
-VIEW, FIELD, CENTRE = 112, 0.805, (0.5, 0.5555)
 _SOURCE_IS_TRUTH = ("shape_on_target", "shape_on_source")
 
 
@@ -276,14 +273,6 @@ def open_triplets(
     paths = [folders] if isinstance(folders, str | os.PathLike) else list(folders)
     opened = [_Folder(Path(path), progress) for path in paths]
     return TripletSet(opened, mix=mix, augment=augment)
-
-
-def identity_view(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(112, 112, 3) the recogniser's view of an (S, S, 3) canonical crop."""
-    scale = VIEW / (FIELD * image.shape[0])
-    shift = VIEW / 2 - scale * image.shape[0] * np.array(CENTRE)
-    matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
-    return crop(image, Alignment(matrix, VIEW))
 
 
 def _tensor(images: NDArray[np.uint8]) -> Tensor:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from visagist.corpus.blends.change import Change, changed
 from visagist.corpus.blends.expression import CLOSED, mouth_open, units
@@ -17,7 +18,7 @@ from visagist.face.parser.overlays import Canvas, Overlay
 from visagist.face.regions import face_scale, region_masks
 from visagist.face.topology import canonical_points
 from visagist.swap.shape import EYES, eye_opening
-from visagist.swap.triplets.faces import Face, Floats
+from visagist.swap.triplets.faces import Face, Floats, Picture
 
 _LEAST_OPENING = 0.14
 """Gap of the lids over their width below which a gaze cannot be seen."""
@@ -114,7 +115,7 @@ def mouth_opened(random: np.random.Generator, face: Face) -> Face | None:
     return face.edited(_painted_mouth(random, image, goal, face), goal, "mouth_open")
 
 
-def _rows(points: Floats, size: int) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+def _rows(points: Floats, size: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Rows and columns of points, inside the picture."""
     at = np.clip(points[:, :2].astype(int), 0, size - 1)
     return at[:, 1], at[:, 0]
@@ -122,23 +123,25 @@ def _rows(points: Floats, size: int) -> tuple[np.ndarray, np.ndarray]:  # type: 
 
 def _painted_mouth(
     random: np.random.Generator,
-    image: np.ndarray,
+    image: Picture,
     mesh: Floats,
-    face: Face,  # type: ignore[type-arg]
-) -> np.ndarray:  # type: ignore[type-arg]
+    face: Face,
+) -> Picture:
     """What an open mouth shows: darkness, upper teeth, maybe the tongue."""
     size, unit = face.size, face_scale(mesh)
-    mouth = region_masks(mesh, size).mouth
-    mouth = cv2.GaussianBlur(mouth, (0, 0), 0.6 * unit)
-    masks = region_masks(mesh, size).skin > 0.8
-    level = float(np.median(image[masks])) / 150 if masks.any() else 1.0
-    y = np.arange(size, dtype=np.float32)[:, None]
-    x = np.arange(size, dtype=np.float32)[None, :]
+    masks = region_masks(mesh, size)
+    mouth = cv2.GaussianBlur(masks.mouth, (0, 0), 0.6 * unit)
+    sure = masks.skin > 0.8
+    level = float(np.median(image[sure])) / 150 if sure.any() else 1.0
+    y = np.arange(size)[:, None]
+    x = np.arange(size)[None, :]
     upper = np.interp(x[0], *_sorted(mesh[[78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308]]))
     gap = max(float(mesh[14, 1] - mesh[13, 1]), 1.0)
-    below = (y - upper[None, :].astype(np.float32)) / np.float32(gap)
+    below = (y - upper[None, :]) / gap
     inside = np.array([62, 22, 20], np.float32) * level
-    picture = np.broadcast_to(inside, image.shape) * (1 - 0.45 * np.clip(below, 0, 1))[..., None]
+    picture: NDArray[np.floating] = (
+        np.broadcast_to(inside, image.shape) * (1 - 0.45 * np.clip(below, 0, 1))[..., None]
+    )
     tall = random.uniform(0.2, 0.42) if random.random() < 0.8 else 0.0
     ivory = np.array([222, 212, 196], np.float32) * np.clip(level, 0.3, 1.1) * 0.86
     middle, wide = float(mesh[13, 0]), float(abs(mesh[308, 0] - mesh[78, 0])) / 2
@@ -154,10 +157,10 @@ def _painted_mouth(
     if face.grey:
         picture = np.repeat(picture.mean(2, keepdims=True), 3, 2)
     mixed = image + (picture - image) * mouth[..., None]
-    return np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(mixed), 0, 255), np.uint8)
 
 
-def _sorted(points: Floats) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+def _sorted(points: Floats) -> tuple[Floats, Floats]:
     order = np.argsort(points[:, 0])
     return points[order, 0], points[order, 1]
 

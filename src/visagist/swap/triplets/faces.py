@@ -32,6 +32,8 @@ Picture = NDArray[np.uint8]
 FIELD = 1.5
 """Field of view that is worked on, in canonical crops: edits may move what lies at the border."""
 
+_TRIES = 50  # draws until a person with colours comes; where all are grey, a grey one does
+
 
 @dataclass(frozen=True)
 class Face:
@@ -171,12 +173,13 @@ class People:
         shares = np.array([self.config.shares.get(name, 0.0) for name in names])  # type: ignore[call-overload]
         if not names or shares.sum() <= 0:
             raise DataError(f"nobody in these corpora has {pictures} pictures that fit the recipe")
-        while True:
+        for _ in range(_TRIES):
             pool = pools[names[int(random.choice(len(names), p=shares / shares.sum()))]]
             name = pool[int(random.integers(len(pool)))]
             grey = name in self._colourless and random.random() >= self.config.grey
-            if not grey or len(self._colourless) == len(self.records):
-                return name
+            if not grey:
+                break
+        return name
 
     def _pools(self, pictures: int) -> dict[str, list[str]]:
         if pictures not in self._by_count:

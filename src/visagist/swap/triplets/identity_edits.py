@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visagist.corpus.blends.light import multiplied, shading_change
-from visagist.corpus.blends.warp import warp
+from visagist.corpus.blends.warp import extended, interpolate, triangle_map, warp
 from visagist.face.regions import face_scale, outline, region_masks
 from visagist.face.topology import FACE_OVAL, LIPS_OUTER, canonical_points, mirror_index
 from visagist.swap.classical import classical_swap
@@ -21,6 +21,11 @@ from visagist.swap.triplets.faces import Face, Floats, People, Picture
 
 _LENGTH = 42.0  # no point of the canonical face moves further than this, in its pixels
 _MIDDLE = 128.0
+
+
+def _levels(image: NDArray[np.floating]) -> Picture:
+    """Rounded to whole levels of 0..255."""
+    return np.asarray(np.clip(np.rint(image), 0, 255), np.uint8)
 
 
 def _bump(points: Floats, x: float, y: float, radius: float) -> Floats:
@@ -117,7 +122,7 @@ def features(random: np.random.Generator, face: Face, people: People) -> Face | 
         mask = np.maximum(mask, _place(face, name))
     soft = mask[..., None]
     mixed = face.image + (swapped.astype(np.float32) - face.image) * soft
-    image = np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
+    image = _levels(mixed)
     return face.edited(image, face.mesh, *(f"features_{name}" for name in chosen))
 
 
@@ -153,21 +158,23 @@ def older(random: np.random.Generator, face: Face, people: People) -> Face | Non
     grain = cv2.GaussianBlur(
         random.normal(0, 1, image.shape[:2]).astype(np.float32), (0, 0), 1.1 * unit
     )
-    grain *= np.float32(strength * 3.0 / max(float(grain.std()), 1e-6))
+    grain = grain * np.float32(strength * 3.0 / max(float(grain.std()), 1e-6))
     gain = np.float32(0.6 * strength)
-    image = image + (gain * fine.clip(-20, 20) + grain[..., None]) * skin[..., None]
+    image = (
+        image + (gain * fine.clip(-20, 20) + grain[..., None]).astype(np.float32) * skin[..., None]
+    )
     folds = _folds(random, face, unit) * strength
     image *= 1 - np.clip(folds, -0.1, 0.42)[..., None] * np.array([0.9, 1.0, 1.05], np.float32)
     masks = region_masks(face.mesh, face.size)
     pale = (0.35 * strength * masks.lips + 0.5 * random.random() * masks.brows) * face.free
     grey = image.mean(2, keepdims=True) * np.float32(1.08) + 6
-    image = image + (grey - image) * pale[..., None]
-    return face.edited(np.clip(np.rint(image), 0, 255).astype(np.uint8), face.mesh, "older")
+    image = image + (grey - image) * pale[..., None].astype(np.float32)
+    return face.edited(_levels(image), face.mesh, "older")
 
 
 # Mesh points along the folds of age, on the person's right: beside nose and mouth, below the eye,
 # between the brows, from the mouth down; and on the forehead, across the middle.
-_FOLDS = (
+_FOLDS: tuple[tuple[tuple[int, ...], float], ...] = (
     ((129, 203, 206, 216, 212), 0.34),
     ((226, 110, 24, 23, 22, 26), 0.22),
     ((31, 228, 229, 230, 231), 0.26),
@@ -176,7 +183,7 @@ _FOLDS = (
     ((130, 35, 143), 0.16),
     ((130, 226, 113), 0.14),
 )
-_FOREHEAD = ((54, 68, 104, 69, 108, 151, 337, 299, 333, 298, 284),
+_FOREHEAD: tuple[tuple[int, ...], ...] = ((54, 68, 104, 69, 108, 151, 337, 299, 333, 298, 284),
              (63, 104, 69, 9, 299, 333, 293))  # fmt: skip
 
 
@@ -212,11 +219,12 @@ def younger(random: np.random.Generator, face: Face, people: People) -> Face | N
     for spread in (28, 18):
         half = cv2.bilateralFilter(half, 9, spread, 4.0 * unit)
     smooth = cv2.resize(half, image.shape[1::-1], interpolation=cv2.INTER_CUBIC)
-    fine = image - cv2.GaussianBlur(image.astype(np.float32), (0, 0), 1.0)
-    mixed = image + (smooth.astype(np.float32) + 0.4 * fine - image) * skin
+    old = image.astype(np.float32)
+    fine = old - cv2.GaussianBlur(old, (0, 0), 1.0)
+    mixed = old + (smooth.astype(np.float32) + np.float32(0.4) * fine - old) * skin
     lips = region_masks(face.mesh, face.size).lips[..., None] * face.free[..., None]
-    red = np.array([1.04, 0.9, 0.92], np.float32)
-    mixed = mixed * (1 + (red - 1) * lips * (0.0 if face.grey else 1.0))
+    if not face.grey:
+        mixed = mixed * (1 + np.array([0.04, -0.1, -0.08], np.float32) * lips)
     points = canonical_points()
     move = np.zeros(points.shape, np.float32)
     for iris in (468, 473):
@@ -224,7 +232,7 @@ def younger(random: np.random.Generator, face: Face, people: People) -> Face | N
         move[:, :2] += 0.15 * random.uniform(0.6, 1.2) * (
             points[:, :2] - points[iris, :2]) * near[:, None]  # fmt: skip
     move[:, 1] -= 7 * random.uniform(0.4, 1.0) * _bump(points, _MIDDLE, 236, 30)
-    done = face.edited(np.clip(np.rint(mixed), 0, 255).astype(np.uint8), face.mesh)
+    done = face.edited(_levels(mixed), face.mesh)
     return face.edited(*_reshaped(done, move), "younger")
 
 
@@ -264,7 +272,7 @@ def beard(random: np.random.Generator, face: Face, people: People) -> Face | Non
         cover = place * np.clip(0.45 + 0.75 * hair, 0, 1) * np.clip(1.25 - 0.3 * dark, 0.7, 1)
     image = image + (tone - image) * cover[..., None].astype(np.float32)
     label = f"beard_{'stubble' if stubble else name}"
-    return face.edited(np.clip(np.rint(image), 0, 255).astype(np.uint8), face.mesh, label)
+    return face.edited(_levels(image), face.mesh, label)
 
 
 def _beard_mask(random: np.random.Generator, face: Face, name: str) -> Floats:
@@ -279,7 +287,7 @@ def _beard_mask(random: np.random.Generator, face: Face, name: str) -> Floats:
     noise = cv2.GaussianBlur(
         random.normal(0, 1, (face.size, face.size)).astype(np.float32), (0, 0), 2.5 * unit
     )
-    noise *= 0.12 / max(float(noise.std()), 1e-6)
+    noise = noise * np.float32(0.12 / max(float(noise.std()), 1e-6))
     edge = cv2.GaussianBlur(frontal, (0, 0), 3.2 * unit) + noise
     oval = outline(face.mesh, FACE_OVAL, face.size, face.size, feather=1.5 * unit)
     return np.asarray(np.clip((edge - 0.35) / 0.4, 0, 1) * oval, np.float32)
@@ -287,8 +295,6 @@ def _beard_mask(random: np.random.Generator, face: Face, name: str) -> Floats:
 
 def _spread(face: Face, weight: Floats) -> Floats:
     """(W, W) a weight of mesh points over the pixels of their triangles."""
-    from visagist.corpus.blends.warp import extended, interpolate, triangle_map  # noqa: PLC0415
-
     own, _ = extended(face.mesh, face.mesh, face.size)
     values = np.zeros((len(own), 1), np.float32)
     values[:468, 0] = weight[:468]
@@ -334,8 +340,8 @@ def tone(random: np.random.Generator, face: Face, people: People) -> Face | None
         changed[..., 1] += 0.7 * (random.uniform(9, 13) - now[1])
         changed[..., 2] += 0.6 * (random.uniform(13, 20) - now[2])
     mixed = lab + (changed - lab) * np.asarray(where, np.float32)[..., None]
-    image = cv2.cvtColor(mixed.astype(np.float32), cv2.COLOR_LAB2RGB) * 255
-    return face.edited(np.clip(np.rint(image), 0, 255).astype(np.uint8), face.mesh, "tone")
+    image = np.asarray(cv2.cvtColor(mixed.astype(np.float32), cv2.COLOR_LAB2RGB) * 255, np.float32)
+    return face.edited(_levels(image), face.mesh, "tone")
 
 
 Edit = Callable[[np.random.Generator, Face, People], Face | None]
