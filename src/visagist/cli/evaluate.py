@@ -376,6 +376,89 @@ def evaluate_dal(
     print_report(report, as_json=as_json)
 
 
+@app.command("swap")
+def evaluate_swap(
+    data: Data,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[LABEL=]MODEL",
+            help="Name or folder of a model; repeatable, the first gives the flat fields.",
+        ),
+    ] = None,
+    baselines: Annotated[
+        bool, typer.Option("--baselines", help="Only the untouched target and the mesh warp.")
+    ] = False,
+    encoder: Annotated[
+        str, typer.Option(help="Name or folder of the recogniser the models were trained with.")
+    ] = "recognizer",
+    split: Split = "test",
+    rounds: Annotated[int, typer.Option(min=1, help="Sources for each target.")] = 3,
+    limit: Annotated[int | None, typer.Option(min=2, help="Only N pairs, evenly spread.")] = None,
+    judge: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="ONNX face embedder; by default DIR/models' own."),
+    ] = None,
+    distance: Annotated[
+        bool, typer.Option("--fd/--no-fd", help="Frechet distance (needs the extra train).")
+    ] = True,
+    efficientnet: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="EfficientNet-Lite0's .pth; the installed package's."),
+    ] = None,
+    covered: Annotated[
+        int, typer.Option(min=0, help="Pairs that are also swapped with the target covered.")
+    ] = 60,
+    match_colour: Annotated[
+        bool, typer.Option("--match-colour/--no-match-colour", help="As users have it, or not.")
+    ] = True,
+    resamples: Annotated[
+        int, typer.Option(min=0, help="Of the source people, for the intervals; 0: none.")
+    ] = 1000,
+    worst: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw the first model's 20 worst pairs by --worst-by."),
+    ] = None,
+    worst_by: Annotated[
+        str,
+        typer.Option(help="id_margin, pose_error, expression_error or background_level."),
+    ] = "id_margin",
+    as_json: Json = False,
+) -> None:
+    """Identity, pose, expression, Frechet distance, background and covers kept, with baselines."""
+    with needs_extra("train"), needs_extra("corpus"):
+        from visagist.deploy.judge_swap import evaluate_swap as evaluate
+        from visagist.deploy.judge_swap import features_distance, labelled_models
+    from visagist.photo import Photo
+    from visagist.swap.sheets import worst_sheet
+
+    compare = features_distance(efficientnet) if distance else None
+    with (
+        progress_bar("read", None, quiet=as_json) as reading,
+        progress_bar("swap", None, quiet=as_json) as swapping,
+    ):
+        judged = evaluate(
+            data,
+            models={} if baselines else labelled_models(model or ["swap"]),
+            encoder=encoder,
+            split=split,
+            rounds=rounds,
+            limit=limit,
+            judge=judge,
+            compare=compare,
+            covered=covered,
+            resamples=resamples,
+            match_colour=match_colour,
+            reading=reading,
+            progress=swapping,
+        )
+    if worst is not None:
+        row = judged.report["table"][judged.report["row"]]
+        sheet = worst_sheet(judged.stage, judged.methods[1:], row, worst_by)
+        Photo.from_array(sheet).save(worst, overwrite=True)
+    print_report(judged.report, as_json=as_json)
+
+
 @contextmanager
 def _bar(quiet: bool) -> Iterator[Callable[[int, int], None]]:
     """A progress bar for callers that say how many there are with every step."""
