@@ -68,7 +68,8 @@ def fit_cast(before: Floats, after: Floats, weight: Floats) -> Cast:
     total = float(w.sum())
     if total < 1:
         return no_cast()
-    solution, robust = _IDENTITY.T.copy(), np.ones(len(x))
+    solution: NDArray[np.floating] = _IDENTITY.T
+    robust = np.ones(len(x))
     # clipped pixels have lost what they were
     known = ((after[chosen] > 2) & (after[chosen] < 253)).all(1)
     for _ in range(6):
@@ -82,7 +83,7 @@ def fit_cast(before: Floats, after: Floats, weight: Floats) -> Cast:
     fitted = x @ solution
     shift = float((w[:, None] * np.abs(fitted - after[chosen] / 255)).sum() / (3 * total) * 255)
     error = float((w[:, None] * np.abs(fitted - y)).sum() / (3 * total) * 255)
-    return Cast(solution.T, shift, error, total)
+    return Cast(solution.T.astype(np.float64), shift, error, total)
 
 
 _IDENTITY = np.hstack([np.eye(3), np.zeros((3, 4))])

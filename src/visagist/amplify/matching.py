@@ -1,4 +1,4 @@
-"""Where each pixel of one picture lies in an edited copy of it: affine map and smooth residual flow.
+"""Where each pixel of a picture lies in an edited copy: affine map and smooth residual flow.
 
 Makeup changes colours, and draws new edges on lids, brows and lips, which must not be taken for
 motion. So pictures are compared by features that colour and light do not touch (luma without its
@@ -26,6 +26,9 @@ _SMOOTH = 9.0  # standard deviation in pixels of the residual flow's smoothing
 _PRIOR = 0.02  # weight of no residual flow at all
 _MOST = 6.0  # pixels that the residual flow may reach
 _LEAST = 0.15  # pixels, root mean square, below which the residual flow is noise and left out
+
+
+_NO_MAP = np.empty(0, np.float32)  # places come in one map
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +93,9 @@ def match(first: Bytes, edited: Bytes, weight: Floats, inside: Floats) -> Match:
 
 def features(picture: Bytes) -> Floats:
     """(H, W) luma of an (H, W, 3) picture without its local mean, over its local contrast."""
-    luma = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    luma = cv2.GaussianBlur(luma, (0, 0), 0.7)  # the grid of JPEG is no structure
-    flat = luma - cv2.GaussianBlur(luma, (0, 0), _LOCAL)
+    luma = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.float32)
+    luma = _blurred(luma, 0.7)  # the grid of JPEG is no structure
+    flat = luma - _blurred(luma, _LOCAL)
     power = cv2.GaussianBlur(flat * flat, (0, 0), _LOCAL)
     return np.asarray(flat / np.sqrt(power + _NOISE**2), np.float32)
 
@@ -105,11 +108,15 @@ def correlation(one: Floats, other: Floats) -> Floats:
     return np.asarray(product / np.sqrt(a * b + 1e-2), np.float32)
 
 
+def _blurred(picture: Floats, sigma: float) -> Floats:
+    return np.asarray(cv2.GaussianBlur(picture, (0, 0), sigma), np.float32)
+
+
 def sample(picture: Bytes | Floats, places: Floats, *, cubic: bool = False) -> Floats:
     """The values of a picture at (H, W, 2) places; 0 beyond it for masks, its edge for pictures."""
     border = cv2.BORDER_CONSTANT if picture.ndim == 2 else cv2.BORDER_REPLICATE
     how = cv2.INTER_CUBIC if cubic else cv2.INTER_LINEAR
-    return np.asarray(cv2.remap(picture, places, None, how, borderMode=border), np.float32)
+    return np.asarray(cv2.remap(picture, places, _NO_MAP, how, borderMode=border), np.float32)
 
 
 def places_of(affine: NDArray[np.float64], shape: tuple[int, ...]) -> Floats:
@@ -137,9 +144,7 @@ def _structure(feature: Floats) -> Floats:
     return np.asarray(smaller / (smaller + _STRUCTURE), np.float32)
 
 
-def _flow(
-    one: Floats, other: Floats, weight: Floats, finest: int = 0
-) -> tuple[Floats, Floats]:
+def _flow(one: Floats, other: Floats, weight: Floats, finest: int = 0) -> tuple[Floats, Floats]:
     """Dense flow from one picture of features to the other and how far to trust it.
 
     Dense inverse search (Kroeger et al. 2016), trusted where both directions agree within half a
@@ -148,13 +153,14 @@ def _flow(
     a, b = (np.clip(128 + 40 * part, 0, 255).astype(np.uint8) for part in (one, other))
     search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     search.setFinestScale(finest)
-    forth = search.calc(a, b, None)
-    back = search.calc(b, a, None)
+    still = np.zeros((*one.shape, 2), np.float32)
+    forth = np.asarray(search.calc(a, b, still), np.float32)
+    back = np.asarray(search.calc(b, a, still), np.float32)
     there = places_of(np.eye(2, 3), one.shape) + forth
     gap = forth + sample(back, there)
     agree = np.exp(-(gap**2).sum(-1) / (2 * 0.5**2))
     alike = np.clip(correlation(one, sample(other, there)), 0, 1) ** 2
-    return np.asarray(forth, np.float32), np.asarray(weight * agree * alike, np.float32)
+    return forth, np.asarray(weight * agree * alike, np.float32)
 
 
 def _fit(flow: Floats, trust: Floats) -> NDArray[np.float64]:

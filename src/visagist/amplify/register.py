@@ -158,6 +158,7 @@ def register_pair(
     laid = _laid_over(other, found)
     bare = one.view.astype(np.float32)
     cast, corrected, blur = _equalised(bare, laid, found, changed, inside)
+    corrected = bare + inside[..., None] * (corrected - bare)
     valid = _valid(bare, corrected, changed, inside)
     change, noise = _amount(bare, corrected, masks, valid, found)
     if change < max(LEAST_CHANGE, OVER_NOISE * noise):
@@ -178,8 +179,8 @@ def register_pair(
     places = other.alignment.to_photo(found.places[middle, middle].reshape(-1, 2) + 0.5)
     if mirrored:
         places[:, 0] = after.shape[1] - places[:, 0]
-    report = _report(one, other, found, cast, masks, look, mirrored=mirrored)
-    report = report(blur=blur, change=change, noise=noise)
+    finish = _report(one, other, found, cast, look, mirrored=mirrored)
+    report = finish(blur=blur, change=change, noise=noise)
     return Registration(look, report, places.reshape(CROP_SIZE, CROP_SIZE, 2))
 
 
@@ -335,7 +336,6 @@ def _report(
     other: _Seen,
     found: Match,
     cast: Cast,
-    masks: dict[str, Floats],
     look: Look,
     *,
     mirrored: bool,
@@ -348,7 +348,8 @@ def _report(
     middle = one.face.mesh[:N_SKIN_POINTS, :2].mean(0)
     seen = transform_points(here, middle[None])
     moved = transform_points(there, transform_points(centred, seen))[0]
-    face = changed_mask(masks) > 0.05
+    inner = slice(_MARGIN, _MARGIN + CROP_SIZE)
+    face = changed_mask(makeup_masks(look.mesh)) > 0.05
     matched = float(look.valid.mean())
     notes = [*one.warnings, *other.warnings]
     if cast.pixels < _FEW:
@@ -357,14 +358,16 @@ def _report(
             "picture would be taken for makeup"
         )
     if matched < 0.8:
-        notes.append(f"only {matched:.0%} of the crop could be matched; the rest counts for nothing")
+        notes.append(
+            f"only {matched:.0%} of the crop could be matched; the rest counts for nothing"
+        )
     return partial(
         RegistrationReport,
         shift=(float(moved[0] - middle[0]), float(moved[1] - middle[1])),
         scale=float(np.sqrt(abs(np.linalg.det(linear)))),
         turn=float(np.degrees(np.arctan2(linear[1, 0], linear[0, 0]))),
         mirrored=mirrored,
-        bend=float(np.hypot(*found.residual[face].T).max(initial=0.0)),
+        bend=float(np.hypot(*found.residual[inner, inner][face].T).max(initial=0.0)),
         error=found.error,
         likeness=found.likeness,
         matched=matched,
