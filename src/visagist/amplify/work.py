@@ -104,9 +104,18 @@ class Work:
         text = json.dumps(self._data, indent=2) + "\n"
         write_atomically(self._note, text.encode(), overwrite=True)
 
-    def remove(self) -> None:
-        """Delete the folder."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+
+def clear(folder: Path) -> None:
+    """Delete the folder of some work; nothing happens where there is none.
+
+    Raises:
+        InputError: it is a folder of something else.
+    """
+    if not folder.exists():
+        return
+    if not (folder / NOTE).is_file() and any(folder.iterdir()):
+        raise InputError(f"{folder} has no {NOTE}, so it is not deleted; choose another folder")
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

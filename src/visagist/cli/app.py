@@ -22,6 +22,7 @@ from visagist.cli import (
     gallery,
     generate,
     inspect,
+    learn,
     makeup,
     styles,
     swap,
@@ -53,6 +54,7 @@ app.command("generate")(generate.generate)
 app.command("swap", cls=swap.SwapCommand)(swap.swap)
 app.command("triplets")(triplets.triplets)
 app.command("amplify")(amplify.amplify)
+app.command("learn")(learn.learn)
 app.command("calibrate")(calibrate.calibrate)
 app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(benchmark.app, name="benchmark")
