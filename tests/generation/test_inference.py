@@ -14,7 +14,6 @@ from visagist.deploy.export import export_generator
 from visagist.errors import DataError, InputError, ModelDamagedError
 from visagist.generation.denoise import Given, clean_estimate, consistent_estimate
 from visagist.generation.inference import Generator, Request
-from visagist.generation.marks import SOURCE_TYPE, generated_photo
 from visagist.generation.network import condition_input
 from visagist.generation.samplers import (
     clamped,
@@ -26,7 +25,6 @@ from visagist.generation.samplers import (
     sampling_levels,
 )
 from visagist.generation.training import load_generator, make_task
-from visagist.photo import Photo
 from visagist.runtime.manifest import write_manifest
 from visagist.runtime.store import open_model
 from visagist.training.loop import train
@@ -233,14 +231,3 @@ def test_sampling_needs_no_torch(folders):
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.stdout.strip() == "(2, 16, 16, 3)", done.stderr
-
-
-@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
-def test_files_say_that_they_were_generated(tmp_path, suffix):
-    pixels = discs(1, 32)[0]
-    path = tmp_path / f"made{suffix}"
-    photo = generated_photo(pixels, tool="visagist 1 & <model>", what="seed 3, picture 4")
-    photo.save(path, keep_gps=True)
-    back = Photo.open(path)
-    assert SOURCE_TYPE.encode() in back.xmp
-    assert b"visagist 1 &amp; &lt;model&gt;" in back.xmp

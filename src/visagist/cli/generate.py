@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from visagist.cli.options import Certificate, Key
 from visagist.cli.output import Json, print_json, progress_bar
 from visagist.errors import InputError, PhotoWriteError
 
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from visagist.generation.inference import Generator
 
 __all__ = ["generate"]
 
@@ -55,15 +56,21 @@ def generate(
     threads: Annotated[int, typer.Option(min=1, max=64, help="Threads for the network.")] = 1,
     batch: Annotated[int, typer.Option(min=1, max=1024, help="Pictures at once.")] = 8,
     model: Annotated[str, typer.Option(help="Name or folder of the model.")] = "generator-64",
+    certificate: Certificate = None,
+    key: Key = None,
     as_json: Json = False,
 ) -> None:
     """Make pictures of people who do not exist: single files and a grid.
 
-    Every file says in its metadata that it was generated, by which model, from which seed.
+    Every file is signed and says that it was generated, by which model, from which seed; its pixels
+    carry a watermark (`visagist inspect`). The same seed gives the same pixels, mark included.
     """
+    from visagist.cli.marking import save_marked, user_credential
     from visagist.generation.inference import Generator, Request
     from visagist.photo.formats import for_suffix
+    from visagist.provenance.claims import Claim
 
+    credential = user_credential(certificate, key)
     entry = for_suffix(Path(f"picture.{suffix.lstrip('.')}"))  # refused before any work
     if guidance != 1 and label is None:
         raise InputError("--guidance follows a class; give --label too")
@@ -85,11 +92,21 @@ def generate(
     how = f"seed {seed}, {steps} step{'s' * (steps > 1)}"
     how += f", class {label}, guidance {guidance:g}" if label is not None else ""
     output.mkdir(parents=True, exist_ok=True)
+    warnings: dict[str, None] = {}
+
+    def save(pixels: NDArray[np.uint8], name: str, title: str) -> None:
+        claim = Claim(kind="generated", model_id=generator.model_id, title=title)
+        report = save_marked(
+            pixels, output / name, claim, credential=credential, overwrite=overwrite
+        )
+        warnings.update(dict.fromkeys(report.warnings))
+
     for number, (name, pixels) in enumerate(zip(names, pictures, strict=True), first):
-        _save(pixels, output / name, generator, f"picture {number} of {how}", overwrite=overwrite)
+        save(pixels, name, f"picture {number} of {how}")
     sheet = tiled(pictures, first=first)
-    numbers = f"pictures {first} to {first + count - 1} of {how}"
-    _save(sheet, output / grid, generator, numbers, overwrite=overwrite)
+    save(sheet, grid, f"pictures {first} to {first + count - 1} of {how}")
+    for warning in warnings:
+        print(f"visagist: {warning}", file=sys.stderr)
     if as_json:
         document: dict[str, Any] = {
             "model_id": generator.model_id,
@@ -100,6 +117,7 @@ def generate(
             "format": entry.name,
             "grid": str(output / grid),
             "pictures": [str(output / name) for name in names],
+            "warnings": list(warnings),
         }
         print_json(document)
     else:
@@ -114,17 +132,6 @@ def tiled(pictures: NDArray[np.uint8], *, first: int = 0) -> NDArray[np.uint8]:
     columns = math.isqrt(len(pictures) - 1) + 1
     captions = [str(number) for number in range(first, first + len(pictures))]
     return grid(list(pictures), captions, columns=columns, cell=side * max(1, 128 // side))
-
-
-def _save(
-    pixels: NDArray[np.uint8], path: Path, generator: Generator, what: str, *, overwrite: bool
-) -> None:
-    from visagist import __version__
-    from visagist.generation.marks import generated_photo
-
-    tool = f"visagist {__version__}, {generator.model_id}"
-    photo = generated_photo(pixels, tool=tool, what=f"Generated: {what}")
-    photo.save(path, keep_gps=True, overwrite=overwrite)  # the packet is XMP, and holds no place
 
 
 def _refuse_replacing(folder: Path, names: list[str], *, overwrite: bool) -> None:

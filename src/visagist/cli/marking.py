@@ -18,7 +18,7 @@ from visagist.photo.formats import for_suffix, sniff
 from visagist.provenance import watermark as pixel_mark
 from visagist.provenance.claims import Claim, sha256_hex
 from visagist.provenance.registry import FILE as REGISTRY_FILE
-from visagist.provenance.registry import Entry, Registry
+from visagist.provenance.registry import Entry, Registry, content_id
 from visagist.provenance.xmp import packet
 from visagist.runtime.store import user_data
 
@@ -169,8 +169,18 @@ def save_marked(
         require_marks(entry.name, credential=credential)
     seen = read_bytes(target, max_bytes=Limits().max_bytes) if isinstance(target, Path) else target
     registry = Registry(provenance_folder() / REGISTRY_FILE)
-    mark_id, psnr = registry.fresh_id(), None
+    if claim.kind == "generated":  # the same seed gives the same pixels, mark included
+        mark_id = content_id(photo.pixels.tobytes(), claim.model_id)
+    else:
+        mark_id = registry.fresh_id()
+    psnr = None
     warnings: list[str] = []
+    if watermark and min(photo.pixels.shape[:2]) < pixel_mark.SMALLEST_SIDE:
+        watermark = False
+        warnings.append(
+            f"no watermark: it needs {pixel_mark.SMALLEST_SIDE} pixels a side, this picture has "
+            f"{photo.width} x {photo.height}"
+        )
     if watermark:
         marked = pixel_mark.embed(photo.pixels, mark_id)
         photo, psnr = photo.with_pixels(marked.pixels), marked.psnr

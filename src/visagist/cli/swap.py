@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from typer.core import TyperCommand
 
+from visagist.cli.options import Certificate, Key
 from visagist.cli.output import Json, print_json, progress_bar
 from visagist.errors import InputError
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from visagist.photo import Photo
     from visagist.photo.batch import Job
     from visagist.provenance.claims import Claim
+    from visagist.provenance.credential import Credential
     from visagist.recognition.inference import Recognizer
     from visagist.swap.batch import Outcome, Save
     from visagist.swap.inference import Identity, Reference, Swapper
@@ -119,6 +121,8 @@ def swap(
     encoder: Annotated[
         str, typer.Option(help="Name or folder of the recogniser it was trained with.")
     ] = "recognizer",
+    certificate: Certificate = None,
+    key: Key = None,
     as_json: Json = False,
 ) -> None:
     """Put a person's face into photos. Every result carries marks that say so.
@@ -127,6 +131,7 @@ def swap(
     reported and skipped, a finished one is not done again, so the same command goes on where it
     was stopped.
     """
+    from visagist.cli.marking import require_marks, user_credential
     from visagist.photo.batch import gather, plan
     from visagist.photo.files import read_bytes
     from visagist.photo.limits import Limits
@@ -134,6 +139,8 @@ def swap(
     from visagist.swap.batch import JOURNAL, Settings, run_batch, run_one
 
     statement = checked_consent(consent)
+    credential = user_credential(certificate, key)
+    require_marks(credential=credential)  # before the work
     photos, single = gather([target], recursive=recursive, output=output)
     jobs = plan(photos, single=single, output=output, suffix="swap", overwrite=overwrite)
     jobs = _in_marked_formats(jobs)
@@ -164,7 +171,7 @@ def swap(
         source_sha256=tuple(digests),
         consent_sha256=statement,
     )
-    save = _saver(claim, quality, overwrite=overwrite)
+    save = _saver(claim, quality, credential, overwrite=overwrite)
     if single:
         outcome = run_one(engine, jobs[0], settings, save)
         if as_json:
@@ -262,14 +269,20 @@ def _faces(
     return reference, f"{LIKE}{sha256_hex(reference.vector.tobytes())}"
 
 
-def _saver(claim: Claim, quality: int, *, overwrite: bool) -> Save:
+def _saver(claim: Claim, quality: int, credential: Credential | None, *, overwrite: bool) -> Save:
     from visagist.cli.marking import save_marked
     from visagist.photo.files import make_folder
 
     def save(photo: Photo, job: Job) -> Mapping[str, Any]:
         make_folder(job.target.parent)
         report = save_marked(
-            photo, job.target, claim, target=job.source, quality=quality, overwrite=overwrite
+            photo,
+            job.target,
+            claim,
+            target=job.source,
+            credential=credential,
+            quality=quality,
+            overwrite=overwrite,
         )
         return {
             "mark_id": report.mark_id,

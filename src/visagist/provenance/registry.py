@@ -7,6 +7,7 @@ programs can write at once; a line torn by a power cut is skipped, and the next 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
@@ -18,7 +19,7 @@ from pathlib import Path
 from visagist.errors import RegistryError
 from visagist.provenance.claims import Claim
 
-__all__ = ["FILE", "ID_BITS", "Entry", "Registry", "new_id"]
+__all__ = ["FILE", "ID_BITS", "Entry", "Registry", "content_id"]
 
 FILE = "registry.jsonl"
 ID_BITS = 40
@@ -27,9 +28,9 @@ ID_BITS = 40
 _MAX_LINE = 64 * 1024
 
 
-def new_id() -> str:
-    """A random id, as hexadecimal digits."""
-    return secrets.token_hex(ID_BITS // 8)
+def content_id(pixels: bytes, model_id: str) -> str:
+    """The id of a picture that is its own name: the same pixels of one model, the same id."""
+    return hashlib.sha256(model_id.encode() + b"\0" + pixels).hexdigest()[: ID_BITS // 4]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,13 +112,13 @@ class Registry:
         return [entry for entry in self if entry.id == mark_id]
 
     def fresh_id(self) -> str:
-        """An id that the list does not hold.
+        """A random id that the list does not hold.
 
         Raises:
             RegistryError: the list cannot be read.
         """
         taken = {entry.id for entry in self}
-        while (mark_id := new_id()) in taken:
+        while (mark_id := secrets.token_hex(ID_BITS // 8)) in taken:
             pass
         return mark_id
 

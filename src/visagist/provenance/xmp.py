@@ -25,15 +25,16 @@ _WHAT = {
 
 
 def packet(claim: Claim, *, tool: str) -> bytes:
-    """An XMP packet with the digital source type, the tool, and one sentence.
+    """An XMP packet with the digital source type, the tool, and a sentence or two.
 
     Args:
         claim: what was done.
         tool: name and version of the program.
     """
+    what = _WHAT[claim.kind] + (f" {claim.title}." if claim.title else "")
     text = _PACKET.format(
         source=claim.source_type,
         tool=escape(f"{tool}, {claim.model_id}"),
-        what=escape(_WHAT[claim.kind]),
+        what=escape(what),
     )
     return text.encode()

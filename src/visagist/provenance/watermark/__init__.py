@@ -18,12 +18,12 @@ from visagist.errors import InputError
 from visagist.provenance.watermark import code, frame, tiled
 from visagist.provenance.watermark.plane import luma, psnr
 
-__all__ = ["LEAST_SIDE", "Marked", "Reading", "embed", "read"]
+__all__ = ["SMALLEST_SIDE", "Marked", "Reading", "embed", "read"]
 
 Layer = Literal["tiled", "frame"]
 
-LEAST_SIDE = 64
-"""Pixels of the shorter side below which nothing is promised."""
+SMALLEST_SIDE = 32
+"""Pixels of the shorter side below which nothing is written or read."""
 
 _TILED_FROM = 128
 _FRAME_TO = 512
@@ -31,7 +31,6 @@ _FRAME_TO = 512
 _ALONE = 41.0
 _TILED = 41.6
 _FRAME = 47.0
-_SMALLEST_READ = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,9 +79,9 @@ def embed(pixels: NDArray[np.uint8], mark_id: str) -> Marked:
         InputError: the picture is under 32 pixels a side, or the id has another form.
     """
     side = min(pixels.shape[:2])
-    if side < _SMALLEST_READ:
+    if side < SMALLEST_SIDE:
         raise InputError(
-            f"a picture needs {_SMALLEST_READ} pixels a side to carry a watermark, this one is "
+            f"a picture needs {SMALLEST_SIDE} pixels a side to carry a watermark, this one is "
             f"{pixels.shape[1]} x {pixels.shape[0]}; enlarge it"
         )
     number = _number(mark_id)
@@ -117,7 +116,7 @@ def read(pixels: NDArray[np.uint8]) -> Reading | None:
     Returns:
         the id, or None: there is none, or it cannot be read any more.
     """
-    if min(pixels.shape[:2]) < _SMALLEST_READ:
+    if min(pixels.shape[:2]) < SMALLEST_SIDE:
         return None
     plane = luma(pixels)
     lattice = frame.find(plane)
