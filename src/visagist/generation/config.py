@@ -56,6 +56,12 @@ class NetworkConfig(BaseModel):
         description="predict source + mask * change instead of the picture, so that an untrained "
         "network returns its source",
     )
+    residual_scale: float = Field(
+        1.0,
+        description="size of a change that an output of 1 makes; below 1 where changes are small, "
+        "so that a step of the optimiser is small beside them",
+        gt=0,
+    )
     dropout: float = Field(
         0.0,
         description="on the output of the decoder's attention; EPG uses 0.5 for consistency",

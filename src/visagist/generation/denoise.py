@@ -72,6 +72,7 @@ def clean_estimate(
     scaled = noisy * column(input_scale(sigma), noisy)
     output: Tensor = model(scaled, time, given.label, given.condition)
     if config.residual and given.condition is not None:
+        output = output * config.residual_scale if config.residual_scale != 1 else output
         output = apply_residual(output, given.condition, config.masks)
     return output
 

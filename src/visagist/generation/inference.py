@@ -113,7 +113,8 @@ class Generator:
             self.stage = str(config["stage"])
             self._width = int(config["encoder_width"])
             self._source, self._masks = bool(config["source"]), int(config["masks"])
-            self._residual = bool(config["residual"])
+            # size of the change that an output of 1 makes; 0 where it is the picture itself
+            self._residual = float(config.get("residual_scale", 1.0)) * bool(config["residual"])
             hints, self.params = int(config.get("hints", 0)), int(config.get("params", 0))
         except (KeyError, TypeError, ValueError) as error:
             raise ModelDamagedError(
@@ -243,7 +244,7 @@ class Generator:
             if self._residual and condition is not None:
                 masks = condition[:, 3:-1]
                 where = masks.max(1, keepdims=True) if masks.shape[1] else np.float32(1)
-                output = condition[:, :3] + where * output
+                output = condition[:, :3] + where * np.float32(self._residual) * output
             return output
 
         return denoise

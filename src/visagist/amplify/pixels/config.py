@@ -79,7 +79,9 @@ class SamplingConfig(BaseModel):
 
 
 def _network() -> NetworkConfig:
-    return NetworkConfig.model_validate({"size": "face-5m-64", "overlap": 2} | _FIXED)
+    return NetworkConfig.model_validate(
+        {"size": "face-5m-64", "overlap": 2, "residual_scale": 0.1} | _FIXED
+    )
 
 
 _FIXED: dict[str, Any] = {

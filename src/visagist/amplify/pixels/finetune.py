@@ -28,6 +28,7 @@ from visagist.amplify.pixels.training import (
     WINDOW_KINDS,
     denoised,
     levels,
+    relative_weight,
     relit,
     views,
     without_style,
@@ -121,7 +122,8 @@ def finetune(
         sigma = levels(recipe.levels, rng, config.batch)
         generator = torch.Generator().manual_seed(int(rng.integers(1 << 62)))
         eps = torch.randn(seen.truth.shape, generator=generator).to(device)
-        loss = (denoised(tuned, tuned, seen, sigma, eps) - seen.truth).square().mean()
+        wrong = (denoised(tuned, tuned, seen, sigma, eps) - seen.truth).square().mean((1, 2, 3))
+        loss = (relative_weight(seen) * wrong).mean()
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(list(trained.values()), 1.0)
