@@ -137,7 +137,9 @@ def relative_weight(seen: Views) -> Tensor:
 
 
 class AmplifierTask:
-    """Squared error of the estimate relative to that of the laid style; batch and noise follow from seed and step alone.
+    """Squared error of the estimate, as a share of that of the laid style.
+
+    Batch and noise follow from seed and step alone.
 
     Args:
         recipe: of the training.
