@@ -284,6 +284,10 @@ def train_swap(
         typer.Option(metavar="TRIPLETS", help="Of `visagist triplets`; again for more of them."),
     ],
     output: Output,
+    held_out: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="TRIPLETS", help="Of validation people; those of --data without."),
+    ] = None,
     start: Annotated[
         Path | None,
         typer.Option(metavar="RUN", help="A finished run, at any side, whose weights come first."),
@@ -300,16 +304,19 @@ def train_swap(
         from visagist.cli.encoders import frozen_encoder
         from visagist.swap.training import train
 
-    run = train(
-        recipe,
-        data=data,
-        output=output,
-        encoder=frozen_encoder(encoder),
-        start=start,
-        resume=resume,
-        workers=workers,
-        progress=_print_step,
-    )
+    with _preparing() as preparing:
+        run = train(
+            recipe,
+            data=data,
+            output=output,
+            encoder=frozen_encoder(encoder),
+            held_out=held_out or (),
+            start=start,
+            resume=resume,
+            workers=workers,
+            preparing=preparing,
+            progress=_print_step,
+        )
     print(run)
 
 

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from visagist.swap.data import TripletAugment
 from visagist.training.loop import LoopConfig
 
 __all__ = [
@@ -126,7 +127,7 @@ class MaskConfig(BaseModel):
     least: float = Field(0.25, description="least mean of the mask", ge=0, le=1)
     most: float = Field(0.60, description="largest mean of the mask", ge=0, le=1)
     core: float = Field(
-        0.1, description="weight of 1 - mask in the middle of the face, against copying", ge=0
+        0.3, description="weight of 1 - mask in the middle of the face, against copying", ge=0
     )
     smooth: float = Field(0.05, description="weight of the mask's total variation", ge=0)
 
@@ -155,6 +156,10 @@ class DataConfig(BaseModel):
 
     batch: int = Field(16, description="triplets a step", ge=2)
     size: int = Field(256, description="side to train at: 256, or 128 for a first stage", ge=64)
+    mix: dict[str, float] | None = Field(
+        None, description="share of each kind of triplet; that of the first set's recipe without"
+    )
+    augment: TripletAugment = TripletAugment()
     held_out: int = Field(64, description="triplets that a validation looks at", ge=1)
 
     @model_validator(mode="after")

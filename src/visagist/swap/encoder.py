@@ -96,6 +96,7 @@ class FrozenEncoder(nn.Module):
             views = F.interpolate(
                 views, (self.side, self.side), mode="bilinear", align_corners=False, antialias=True
             )
+        views = views.contiguous(memory_format=torch.channels_last)
         scaled = views if self.low == -1.0 else (views + 1) * (1 - self.low) / 2 + self.low
         self._caught = []
         vectors = F.normalize(self.network(scaled))

@@ -12,14 +12,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from visagist.swap.config import NetworkConfig
+from visagist.swap.face_map import face_map
 from visagist.swap.modulation import Modulation, SwapOutput, pieces
 from visagist.swap.paper_network import PaperNetwork
 
 __all__ = ["PatchNetwork", "SwapNetwork", "make_network"]
 
 _PATCH = 4
-_MASK_START = 1.0
-"""Logit of the mask before training: mostly the drawn picture, with room both ways."""
+_MASK_LOGITS = (-3.0, 2.0)
+"""Logits of the mask outside the face and in it before training."""
 
 
 def _conv(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Sequential:
@@ -82,14 +83,14 @@ class PatchNetwork(nn.Module):
             Head(fine, patch, config.head if patch == _PATCH else 3) for patch in (4, 2, 1)
         )
         self.mask_head = None
+        self.face: Tensor
         if config.mask:
             self.mask_head = nn.Sequential(
                 nn.Conv2d(fine, 16, 3, padding=1), nn.ReLU(inplace=True), Head(16, _PATCH, 3, 1)
             )
-            last = self.mask_head[2]
-            assert isinstance(last, Head)
-            assert last.conv.bias is not None
-            nn.init.constant_(last.conv.bias, _MASK_START)
+            # Learning starts from a mask around the face: from a mask of one half everywhere it
+            # would first learn to copy, since at first every drawn pixel is worse than a copied one
+            self.register_buffer("face", face_map(config.image_size), persistent=False)
 
     def _modulations(self) -> list[Modulation]:
         return [m for m in self.modules() if isinstance(m, Modulation)]
@@ -130,8 +131,15 @@ class PatchNetwork(nn.Module):
         mask = torch.ones_like(target[:, :1])
         if self.mask_head is not None:
             # The mask learns from maps that it does not change: it cannot make copying easier.
-            mask = torch.sigmoid(self.mask_head(x.detach()))
+            mask = torch.sigmoid(self.mask_head(x.detach()) + self._mask_start(target))
         return SwapOutput(tuple(images), mask)
+
+    def _mask_start(self, target: Tensor) -> Tensor:
+        outside, inside = _MASK_LOGITS
+        face = self.face
+        if face.shape[-1] != target.shape[-1]:
+            face = F.interpolate(face, target.shape[2:], mode="area")
+        return outside + (inside - outside) * face
 
     def _picture(self, head: int, x: Tensor, target: Tensor) -> Tensor:
         drawn: Tensor = self.heads[head](x)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -14,11 +15,12 @@ from torch import Tensor, nn
 from visagist.corpus.feed.batches import Ahead
 from visagist.errors import ConfigError
 from visagist.swap.config import SwapRecipe
+from visagist.swap.data import TripletBatch, open_triplets
 from visagist.swap.discriminator import Discriminators
 from visagist.swap.encoder import FrozenEncoder, Seen
+from visagist.swap.face_map import face_map
 from visagist.swap.losses import (
     discriminator_loss,
-    face_map,
     feature_distance,
     generator_loss,
     identity_loss,
@@ -34,30 +36,10 @@ from visagist.training.loop import train as run_loop
 from visagist.training.parallel import world_size
 from visagist.training.run import load_weights, read_recipe, read_run, write_run
 
-__all__ = ["SwapTask", "TripletBatch", "Triplets", "load_swap", "scales", "train"]
+__all__ = ["SwapTask", "Triplets", "load_swap", "scales", "train"]
 
 _CORE = 0.6
 """The middle of the face, where copying the target is no swap, as a share of the face."""
-
-
-class TripletBatch(Protocol):
-    """Samples as :mod:`visagist.swap.data` draws them; pictures uint8 (n, 3, s, s)."""
-
-    @property
-    def identity_crop(self) -> Tensor:
-        """(n, 3, 112, 112) the recogniser's view of the source."""
-
-    @property
-    def target(self) -> Tensor:
-        """(n, 3, 256, 256) canonical crops whose attributes stay."""
-
-    @property
-    def truth(self) -> Tensor:
-        """(n, 3, 256, 256) what the swap should be; anything where there is none."""
-
-    @property
-    def weight(self) -> Tensor:
-        """(n,) weight of the truth, 0 where there is none."""
 
 
 class Triplets(Protocol):
@@ -97,7 +79,7 @@ class SwapTask:
         network: to train, with its first weights.
         encoder: frozen recogniser, for what is injected and for the losses.
         triplets: training samples.
-        held_out: samples of other people; the training's own by default.
+        held_out: samples of other people, drawn without disturbances; the training's own without.
         device: where to train.
         workers: threads that make batches ahead.
     """
@@ -115,10 +97,11 @@ class SwapTask:
     ) -> None:
         self.recipe, self.device = recipe, device
         self.network = network.to(device)
-        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.encoder = encoder.to(device)
         torch.manual_seed(recipe.loop.seed)
         self.discriminators = Discriminators(recipe.losses.adversarial).to(device)
+        for module in (self.network, self.encoder, self.discriminators):
+            module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.triplets, self.held_out = triplets, held_out
         side = recipe.data.size
         self.face = face_map(side).to(device)
@@ -238,16 +221,11 @@ class SwapTask:
     def _perceptual(self, maps: Sequence[Tensor], batch: Prepared, count: int) -> Tensor:
         with torch.no_grad():
             label = self.encoder(self.encoder.view(batch.truth[:count]))
-        inside = torch.where(
-            batch.weight[:count] > 0,
-            batch.weight[:count],
-            self.recipe.losses.perceptual_untrue,
-        )[:, None, None, None]
-        known = (batch.weight[:count] > 0).float()[:, None, None, None]
+        untrue = self.recipe.losses.perceptual_untrue
+        known = batch.weight[:count]
+        inside = torch.where(known > 0, known, untrue)[:, None, None, None]
         # Outside the face the target is right whether or not there is a truth.
-        weights = inside * self.face + torch.maximum(known, torch.ones_like(known)) * (
-            1 - self.face
-        )
+        weights = inside * self.face + (1 - self.face)
         return feature_distance(maps, label.maps, self.encoder.view(weights))
 
     def _adversarial(self, pictures: Sequence[Tensor], batch: Prepared) -> dict[str, Tensor]:
@@ -314,9 +292,11 @@ def train(
     data: Sequence[Path],
     output: Path,
     encoder: FrozenEncoder,
+    held_out: Sequence[Path] = (),
     start: Path | None = None,
     resume: bool = False,
     workers: int = 1,
+    preparing: Callable[[str, int, int], None] = lambda what, done, total: None,
     progress: Callable[[int, Mapping[str, float]], None] = lambda step, numbers: None,
 ) -> Path:
     """Train a swap network of a recipe on triplets.
@@ -326,16 +306,16 @@ def train(
         data: folders of triplets.
         output: folder for log, checkpoints and final weights.
         encoder: frozen recogniser; its vectors are injected and judged.
+        held_out: folders of triplets of other people, to validate on; ``data`` without.
         start: a finished run of the same network, at any side, whose weights come first.
         resume: go on from the last checkpoint in ``output``.
         workers: threads that make batches ahead.
+        preparing: called with what is being decoded, how much of it is done, and in all.
         progress: called with the step and numbers of each logged step.
 
     Returns:
         ``output``, ready for ``visagist export swap``.
     """
-    from visagist.swap.data import open_triplets  # noqa: PLC0415
-
     settings = read_recipe(recipe, SwapRecipe)
     torch.manual_seed(settings.loop.seed)
     network = make_network(settings.network)
@@ -344,11 +324,15 @@ def train(
         if before.network != settings.network:
             raise ConfigError(f"{start}: its network is not the one of {recipe}")
         load_weights(network, weights, start)
+    decoding = partial(preparing, "decode")
     task = SwapTask(
         settings,
         network,
         encoder,
-        open_triplets(data),
+        open_triplets(
+            data, mix=settings.data.mix, augment=settings.data.augment, progress=decoding
+        ),
+        open_triplets(list(held_out) or data, mix=settings.data.mix, augment=None),
         device=best_device(),
         workers=workers,
     )
