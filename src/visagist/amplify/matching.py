@@ -28,9 +28,6 @@ _MOST = 6.0  # pixels that the residual flow may reach
 _LEAST = 0.15  # pixels, root mean square, below which the residual flow is noise and left out
 
 
-_NO_MAP = np.empty(0, np.float32)  # places come in one map
-
-
 @dataclass(frozen=True, slots=True)
 class Match:
     """How an edited picture lies over the first one.
@@ -67,7 +64,8 @@ def match(first: Bytes, edited: Bytes, weight: Floats, inside: Floats) -> Match:
     for finest in _ROUNDS:
         grid = places_of(affine, one.shape)
         warped = sample(other, grid)
-        flow, trust = _flow(one, warped, weight * sample(inside, grid), finest)
+        counts = weight * sample(inside, grid)
+        flow, trust = _flow(one, warped, counts, finest=finest, checked=False)
         affine = _composed(affine, _fit(flow, trust))
     grid = places_of(affine, one.shape)
     warped = sample(other, grid)
@@ -78,7 +76,7 @@ def match(first: Bytes, edited: Bytes, weight: Floats, inside: Floats) -> Match:
     places = _moved(affine, residual)
     warped = sample(other, places)
     counts = weight * sample(inside, places)
-    left, trust = _flow(one, warped, counts)
+    left, trust = _flow(one, warped, counts, checked=False)
     agreement = correlation(one, warped)
     total = max(float(counts.sum()), 1e-6)
     return Match(
@@ -116,7 +114,8 @@ def sample(picture: Bytes | Floats, places: Floats, *, cubic: bool = False) -> F
     """The values of a picture at (H, W, 2) places; 0 beyond it for masks, its edge for pictures."""
     border = cv2.BORDER_CONSTANT if picture.ndim == 2 else cv2.BORDER_REPLICATE
     how = cv2.INTER_CUBIC if cubic else cv2.INTER_LINEAR
-    return np.asarray(cv2.remap(picture, places, _NO_MAP, how, borderMode=border), np.float32)
+    x, y = (np.ascontiguousarray(places[..., k]) for k in (0, 1))
+    return np.asarray(cv2.remap(picture, x, y, how, borderMode=border), np.float32)
 
 
 def places_of(affine: NDArray[np.float64], shape: tuple[int, ...]) -> Floats:
@@ -144,23 +143,26 @@ def _structure(feature: Floats) -> Floats:
     return np.asarray(smaller / (smaller + _STRUCTURE), np.float32)
 
 
-def _flow(one: Floats, other: Floats, weight: Floats, finest: int = 0) -> tuple[Floats, Floats]:
+def _flow(
+    one: Floats, other: Floats, weight: Floats, *, finest: int = 0, checked: bool = True
+) -> tuple[Floats, Floats]:
     """Dense flow from one picture of features to the other and how far to trust it.
 
-    Dense inverse search (Kroeger et al. 2016), trusted where both directions agree within half a
-    pixel and structure correlates.
+    Dense inverse search (Kroeger et al. 2016), trusted where structure correlates and, if
+    ``checked``, where the flow back agrees within half a pixel.
     """
     a, b = (np.clip(128 + 40 * part, 0, 255).astype(np.uint8) for part in (one, other))
     search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     search.setFinestScale(finest)
-    still = np.zeros((*one.shape, 2), np.float32)
-    forth = np.asarray(search.calc(a, b, still), np.float32)
-    back = np.asarray(search.calc(b, a, still), np.float32)
+    # the start of the search, which OpenCV overwrites with its result
+    forth = np.asarray(search.calc(a, b, np.zeros((*one.shape, 2), np.float32)), np.float32)
     there = places_of(np.eye(2, 3), one.shape) + forth
-    gap = forth + sample(back, there)
-    agree = np.exp(-(gap**2).sum(-1) / (2 * 0.5**2))
-    alike = np.clip(correlation(one, sample(other, there)), 0, 1) ** 2
-    return forth, np.asarray(weight * agree * alike, np.float32)
+    trust = weight * np.clip(correlation(one, sample(other, there)), 0, 1) ** 2
+    if checked:
+        back = np.asarray(search.calc(b, a, np.zeros((*one.shape, 2), np.float32)), np.float32)
+        gap = forth + np.stack([sample(back[..., k], there) for k in (0, 1)], -1)
+        trust *= np.exp(-(gap**2).sum(-1) / (2 * 0.5**2))
+    return forth, np.asarray(trust, np.float32)
 
 
 def _fit(flow: Floats, trust: Floats) -> NDArray[np.float64]:
