@@ -38,6 +38,7 @@ def test_the_public_names() -> None:
         "Photo",
         "Recognizer",
         "Style",
+        "Swapper",
         "__version__",
         "errors",
         "find_faces",

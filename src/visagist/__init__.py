@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from visagist.makeup.style import Style, load_style
     from visagist.photo import Photo
     from visagist.recognition.inference import Recognizer
+    from visagist.swap.inference import Swapper
 
     __version__: str
 
@@ -33,6 +34,7 @@ __all__ = [
     "Photo",
     "Recognizer",
     "Style",
+    "Swapper",
     "__version__",
     "errors",
     "find_faces",
@@ -47,6 +49,7 @@ _HOMES = {
     "Photo": "visagist.photo",
     "Recognizer": "visagist.recognition.inference",
     "Style": "visagist.makeup.style",
+    "Swapper": "visagist.swap.inference",
     "find_faces": "visagist.face.find",
     "load_style": "visagist.makeup.style",
 }

@@ -13,6 +13,8 @@ from visagist.generation.efficientnet import efficientnet_embedder
 from visagist.generation.evaluation import frechet_distance
 from visagist.recognition.inference import Recognizer
 from visagist.runtime.store import open_model
+from visagist.swap.classical import classical_swap
+from visagist.swap.covers import covered_target
 from visagist.swap.evaluation import Compare, Stage, evaluate
 from visagist.swap.methods import Method, classical, model_method, untouched
 from visagist.swap.pairs import FOLDERS, PairList, pair_list
@@ -115,7 +117,7 @@ def evaluate_swap(
             "no swap network was trained with"
         )
     fixed = pair_list(data, split=split, folders=folders, rounds=rounds, limit=limit)
-    methods = [untouched(), classical()]
+    methods = [untouched(), classical(classical_swap)]
     if models:
         recognizer = Recognizer.from_pretrained(encoder)
         methods += [
@@ -129,6 +131,7 @@ def evaluate_swap(
         stage,
         main=next(iter(models)) if models else methods[-1].label,
         compare=compare,
+        cover=covered_target,
         covered=covered,
         resamples=resamples,
         progress=progress,

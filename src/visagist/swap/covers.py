@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from visagist.face.align import align, crop
 from visagist.face.parser.classes import SKIN
@@ -15,31 +13,14 @@ from visagist.face.parser.overlays import Canvas, compose, draw
 from visagist.face.regions import outline
 from visagist.face.topology import FACE_OVAL
 from visagist.face.types import Detection, Face
-from visagist.swap.methods import Pixels, Side
+from visagist.swap.methods import Scene, Side
 
-__all__ = ["Scene", "covered_target"]
+__all__ = ["covered_target"]
 
 _WIDE = 2.0
 """Side of the picture that covers are drawn on, in canonical crops."""
 _SEED = 23_000_000
 _NONE = 255
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Scene:
-    """A target with a cover and without.
-
-    Attributes:
-        plain: (S, S, 3) the target around its face.
-        covered: the same with things in front of it.
-        face: the face in both; its mesh is that of the uncovered picture.
-        hidden: (S, S) pixels of the covers that lie inside the face's oval.
-    """
-
-    plain: Pixels
-    covered: Pixels
-    face: Face
-    hidden: NDArray[np.bool_]
 
 
 def covered_target(target: Side) -> Scene:

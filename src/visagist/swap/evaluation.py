@@ -25,7 +25,7 @@ from visagist.face.raster import blur
 from visagist.face.regions import outline, region_masks
 from visagist.face.topology import FACE_OVAL
 from visagist.photo.colour import rgb_to_lab
-from visagist.swap.methods import Method, Pixels, Side
+from visagist.swap.methods import Method, Pixels, Scene, Side
 from visagist.swap.pairs import LISTS, Pair, PairList
 
 __all__ = ["Case", "Compare", "evaluate", "measured"]
@@ -48,6 +48,8 @@ _GROWN = 1.12
 """The face's oval is enlarged so far before what is outside counts as background."""
 _SEEN = 2.0
 """Levels of 255 from which a pixel counts as changed."""
+_FEWEST_HIDDEN = 50
+"""Covered pixels of a face below which a pair says nothing about covers."""
 _GAZE = [EXPRESSION.index(name) for name in ("gaze_x", "gaze_y")]
 _MEANS = (
     "id_cosine",
@@ -225,6 +227,7 @@ def evaluate(
     *,
     main: str | None = None,
     compare: Compare | None = None,
+    cover: Callable[[Side], Scene] | None = None,
     covered: int = 60,
     resamples: int = 1000,
     progress: Callable[[int, int], None] = lambda done, total: None,
@@ -237,7 +240,9 @@ def evaluate(
         stage: what all methods share.
         main: label of the method that gives the flat fields; the last one by default.
         compare: distance of two sets of crops, for ``fd``; without it the field is ``None``.
-        covered: pairs of which the target is also swapped with something drawn in front of it.
+        cover: draws something in front of a target's face; without it nothing is told about
+            covers.
+        covered: pairs that are also measured so.
         resamples: of the source people, for the intervals; 0 leaves them out.
         progress: called with swaps done and in all.
 
@@ -259,7 +264,7 @@ def evaluate(
     ]
     if not pairs:
         raise DataError(f"no pair can be measured: {stage.skipped}")
-    hidden = _spread(pairs, covered)
+    hidden = [] if cover is None else _spread(pairs, covered)
     total = len(methods) * (len(pairs) + len(hidden))
     table: dict[str, Any] = {}
     targets = _unique(pairs)
@@ -272,6 +277,7 @@ def evaluate(
         count += 1
         progress(count, total)
 
+    scenes = [] if cover is None else [cover(stage.sides[pair.target.name]) for pair in hidden]
     for method in methods:
         cases, crops = [], []
         for pair in pairs:
@@ -282,7 +288,7 @@ def evaluate(
             step()
         row = _row(cases, resamples)
         row["fd"] = _distance(compare, known, crops)
-        row |= _covered(stage, method, hidden, step)
+        row |= _covered(stage, method, hidden, scenes, step)
         table[method.label] = row | dict(method.facts)
     last = methods[-1].label if main is None else main
     flat = {
@@ -375,29 +381,26 @@ def _grouped(
 
 
 def _covered(
-    stage: Stage, method: Method, pairs: Sequence[Pair], step: Callable[[], None]
+    stage: Stage,
+    method: Method,
+    pairs: Sequence[Pair],
+    scenes: Sequence[Scene],
+    step: Callable[[], None],
 ) -> dict[str, float | None]:
     """How much of what was drawn in front of a face a method changes.
 
     ``occlusion_level``: mean change of covering pixels inside the oval, levels of 255;
     ``occlusion_kept``: 1 less that change over the change of the same pixels uncovered.
     """
-    if not pairs:
-        return {"occlusion_level": None, "occlusion_kept": None}
-    # it needs OpenCV, which the other figures do not
-    from visagist.swap.covers import covered_target  # noqa: PLC0415
-
     levels, bare = [], []
-    for pair in pairs:
-        source, target = stage.sides[pair.source.name], stage.sides[pair.target.name]
-        scene = covered_target(target)
-        with_cover = method.swap(source, scene.covered, scene.face)
-        without = method.swap(source, scene.plain, scene.face)
+    for pair, scene in zip(pairs, scenes, strict=True):
+        source = stage.sides[pair.source.name]
+        if scene.hidden.sum() >= _FEWEST_HIDDEN:
+            with_cover = method.swap(source, scene.covered, scene.face)
+            without = method.swap(source, scene.plain, scene.face)
+            levels.append(float(_change(with_cover, scene.covered)[scene.hidden].mean()))
+            bare.append(float(_change(without, scene.plain)[scene.hidden].mean()))
         step()
-        if scene.hidden.sum() < 50:
-            continue
-        levels.append(float(_change(with_cover, scene.covered)[scene.hidden].mean()))
-        bare.append(float(_change(without, scene.plain)[scene.hidden].mean()))
     if not levels:
         return {"occlusion_level": None, "occlusion_kept": None}
     kept = 1 - sum(levels) / sum(bare) if sum(bare) > 0 else None

@@ -19,7 +19,17 @@ from visagist.photo import Photo
 from visagist.runtime.store import ModelFiles
 from visagist.swap.inference import CONSTANTS, Encoder, Identity, Swapper, soft_mask
 
-__all__ = ["CLASSICAL", "UNTOUCHED", "Method", "Side", "classical", "model_method", "untouched"]
+__all__ = [
+    "CLASSICAL",
+    "UNTOUCHED",
+    "Method",
+    "Scene",
+    "Side",
+    "Warp",
+    "classical",
+    "model_method",
+    "untouched",
+]
 
 Pixels = NDArray[np.uint8]
 UNTOUCHED, CLASSICAL = "untouched target", "mesh warp"
@@ -99,20 +109,46 @@ class Method:
     facts: Mapping[str, float | int | str | None] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Scene:
+    """A target with a cover and without.
+
+    Attributes:
+        plain: (S, S, 3) the target around its face.
+        covered: the same with things in front of it.
+        face: the face in both; its mesh is that of the uncovered picture.
+        hidden: (S, S) pixels of the covers that lie inside the face's oval.
+    """
+
+    plain: Pixels
+    covered: Pixels
+    face: Face
+    hidden: NDArray[np.bool_]
+
+
+Warp = Callable[
+    [Pixels, NDArray[np.float32], Pixels, NDArray[np.float32]], tuple[Pixels, NDArray[np.float32]]
+]
+"""Source crop and mesh, target crop and mesh, to the swapped crop and its mask."""
+
+
 def untouched() -> Method:
     """The floor: what the figures say where nothing was done."""
     return Method(UNTOUCHED, lambda source, pixels, face: pixels)
 
 
-def classical() -> Method:
-    """The mesh warp with blending, pasted back like every swap."""
-    # it needs OpenCV, which the other rows do not
-    from visagist.swap.classical import classical_swap  # noqa: PLC0415
+def classical(warp: Warp) -> Method:
+    """A swap without a network, pasted back like every swap.
+
+    Args:
+        warp: :func:`~visagist.swap.classical.classical_swap`, which needs OpenCV and is therefore
+            handed in.
+    """
 
     def swap(source: Side, pixels: Pixels, face: Face) -> Pixels:
         ours, theirs = source.face.alignment(), face.alignment()
         view = crop(pixels, theirs)
-        made, _ = classical_swap(
+        made, _ = warp(
             crop(source.pixels, ours),
             ours.to_crop(source.face.mesh),
             view,
