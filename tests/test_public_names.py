@@ -54,8 +54,8 @@ def test_every_public_name_is_there_without_a_training_framework(name: str) -> N
 
 
 def test_an_unknown_name() -> None:
-    with pytest.raises(AttributeError, match="no attribute 'Swapper'"):
-        visagist.Swapper  # noqa: B018
+    with pytest.raises(AttributeError, match="no attribute 'Dreamer'"):
+        visagist.Dreamer  # noqa: B018
 
 
 def test_importing_brings_nothing_heavy() -> None:
