@@ -16,6 +16,7 @@ from pathlib import Path
 
 import blend_tables
 import corpus_tables
+import dal_tables
 import gallery_tables
 import head_tables
 import parser_tables
@@ -28,6 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FILES = (
     "README.md",
     "docs/papers/tinybeauty.md",
+    "docs/papers/dal.md",
     "docs/face-mesh.md",
     "docs/blends.md",
     "docs/corpus.md",
@@ -284,6 +286,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "mesh-numbers": mesh_numbers,
     **blend_tables.TABLES,
     **corpus_tables.TABLES,
+    **dal_tables.TABLES,
     **gallery_tables.TABLES,
     **head_tables.TABLES,
     **parser_tables.TABLES,

@@ -76,7 +76,7 @@ class ColourTransfer:
                     continue
                 mean, spread = statistics(before, weight)
                 made_mean, made_spread = statistics(after, weight)
-                stretch = made_spread / np.maximum(spread, _LEAST_SPREAD)
+                stretch = made_spread / np.maximum(spread, np.float32(_LEAST_SPREAD))
                 found[region].append((made_mean - mean, stretch))
         changes = {
             region: RegionChange(

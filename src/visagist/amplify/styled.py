@@ -79,7 +79,7 @@ def held_out_faces(
         chosen = np.linspace(0, len(records) - 1, min(share, len(records))).astype(int)
         faces = load_faces(corpus, [records[i] for i in chosen], data)
         crops.append(faces.crops)
-        meshes.append(faces.meshes - np.float32([MARGIN, MARGIN, 0]))
+        meshes.append(faces.meshes - np.array([MARGIN, MARGIN, 0], np.float32))
         keys += faces.keys
     bare, points = np.concatenate(crops), np.concatenate(meshes)
     targets = np.repeat(bare[:, None], 2, 1)

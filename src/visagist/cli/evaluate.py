@@ -313,6 +313,9 @@ def evaluate_dal(
     split: Annotated[str, typer.Option(help="Who is judged: validation or test.")] = "validation",
     pairs: Annotated[int, typer.Option(min=1, help="Pairs of each style.")] = 5,
     draw: Annotated[int, typer.Option(min=0, help="Which draw of the people of the pairs.")] = 0,
+    people: Annotated[
+        int | None, typer.Option(min=2, help="Training people, evenly spread; all by default.")
+    ] = None,
     faces: Annotated[
         int | None, typer.Option(min=1, help="Amplified faces; by default all to train with.")
     ] = None,
@@ -353,9 +356,10 @@ def evaluate_dal(
         return Judges(load_judge(judge) if judge is not None else None, distance)
 
     config = DalConfig(
-        split=split,  # type: ignore[arg-type]
+        split=split,
         pairs=pairs,
         draw=draw,
+        people=people,
         faces=faces,
         limit=limit,
         steps=steps,

@@ -122,23 +122,23 @@ def stages(*, quiet: bool = False) -> Iterator[Callable[[str, int, int], None]]:
     """
     with ExitStack() as bars:
         shown: dict[str, Callable[..., None]] = {}
-        told: dict[str, tuple[float, int]] = {}
+        told: dict[str, tuple[float, int, int]] = {}
 
         def report(stage: str, done: int, total: int) -> None:
             if stage not in shown:
                 bars.close()
                 shown.clear()
                 shown[stage] = bars.enter_context(progress_bar(stage, total, quiet=quiet))
-                told[stage] = (time.monotonic(), -1)
+                told[stage] = (time.monotonic(), done, -1)
             shown[stage](done, total)
-            began, before = told[stage]
+            began, first, before = told[stage]
             tenth = done * 10 // max(total, 1)
             if quiet or sys.stderr.isatty() or tenth <= before:
                 return
-            told[stage] = (began, tenth)
+            told[stage] = (began, first, tenth)
             spent = time.monotonic() - began
-            left = spent / done * (total - done) if done else 0.0
-            line = f"{stage}: {done} of {total}, {spent:.0f} s, {left:.0f} s left"
+            left = f", {spent / (done - first) * (total - done):.0f} s left" if done > first else ""
+            line = f"{stage}: {done} of {total}, {spent:.0f} s{left}"
             print(line, file=sys.stderr, flush=True)
 
         yield report

@@ -51,6 +51,9 @@ class DalConfig(BaseModel):
     split: Literal["validation", "test"] = Field("validation", description="who is judged")
     pairs: int = Field(5, ge=1, le=200, description="before/after pairs of each style")
     draw: int = Field(0, ge=0, description="which draw of the people of the pairs")
+    people: int | None = Field(
+        None, ge=2, description="training people, evenly spread; all by default"
+    )
     faces: int | None = Field(
         None, ge=1, description="amplified faces; every training person once by default"
     )
@@ -193,7 +196,7 @@ def open_bench(
         workers=workers,
         report=report,
     )
-    train = people("train")
+    train = people("train", limit=config.people)
     if len(train) < config.pairs + 1:
         raise InputError(f"{corpus}: {len(train)} training people are too few")
     return Bench(
@@ -227,7 +230,7 @@ def _people(
     narrow = replace(
         faces,
         crops=faces.crops[:, edge:-edge, edge:-edge],
-        meshes=np.asarray(faces.meshes - np.float32([edge, edge, 0])),
+        meshes=np.asarray(faces.meshes - np.array([edge, edge, 0], np.float32)),
         zoom=ZOOM,
     )
     count = len(faces)
@@ -262,8 +265,13 @@ def _found(faces: FaceCache, path: Path, report: Callable[[int, int], None]) -> 
                 return Sitters(stored["crops"], stored["labelled"], stored["found"])
     made = sitters(faces, report)
     temporary = path.with_name(f".{path.name}.part.npz")
-    arrays = {"crops": made.crops, "labelled": made.labelled, "found": made.found}
-    np.savez(temporary, key=np.array(key), **arrays)
+    np.savez(
+        temporary,
+        key=np.array(key),
+        crops=made.crops,
+        labelled=made.labelled,
+        found=made.found,
+    )
     temporary.replace(path)
     return made
 
@@ -286,7 +294,7 @@ def settings_key(bench: Bench, *more: object) -> str:
     """Digest of what decides an intermediate result, for folders and for going on with it."""
     about = [
         [style.model_dump_json() for style in bench.styles],
-        bench.config.model_dump(include={"pairs", "draw", "seed"}),
+        bench.config.model_dump(include={"pairs", "draw", "seed", "people"}),
         list(bench.seeds),
         *more,
     ]

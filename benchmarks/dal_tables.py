@@ -1,0 +1,83 @@
+"""The table of docs/papers/dal.md."""
+
+from __future__ import annotations
+
+from table import RESULTS, load, table
+
+RELEASE = "0.4.0"
+NAMES = {
+    "bare": "bare input (floor)",
+    "five_pairs": "student, five pairs alone",
+    "five_pairs_augmented": "student, five pairs, strong augmentation",
+    "colour_transfer": "colour transfer by region",
+    "mesh_transfer_teacher": "mesh transfer itself",
+    "mesh_transfer": "student of the mesh transfer",
+    "teacher": "the amplifier itself",
+    "dal": "**student of the amplifier (DAL)**",
+    "ceiling": "student, all retoucher pairs (ceiling)",
+}
+
+
+def present() -> bool:
+    return (RESULTS / RELEASE / "dal.json").is_file()
+
+
+def dal_table() -> str:
+    """Rows against the retoucher."""
+    if not present():
+        return "Not run yet."
+    r = load("dal", RELEASE)
+    head = (
+        "", "PSNR", "in the mask", "SSIM", "perceptual", "leakage", "identity", "shift by 1 px"
+    )  # fmt: skip
+
+    def cell(name: str, row: str, shown: str) -> str:
+        value = r.get(f"{name}_{row}")
+        return "" if value is None else format(value, shown)
+
+    rows = [
+        (
+            text,
+            cell("psnr", row, ".2f"),
+            cell("psnr_in_mask", row, ".2f"),
+            cell("ssim", row, ".4f"),
+            cell("perceptual", row, ".4f"),
+            cell("leakage", row, ".1%"),
+            cell("identity_drop", row, ".3f"),
+            cell("shift", row, ".1%"),
+        )
+        for row, text in NAMES.items()
+        if f"psnr_{row}" in r
+    ]
+    c = r["config"]
+    faces = c["faces"] or f"{r['training_people'] - c['pairs']}"
+    note = (
+        f"{r['judged_people']} people of the {c['split']} split, styles "
+        f"{', '.join(r['styles'])}; {c['pairs']} pairs a style, {faces} amplified faces, "
+        f"{c['steps']} steps for every student, backend {c['backend']}; "
+        f"{r['minutes_total']:.0f} minutes on {r['machine']['cpu']}"
+    )
+    if "identity_drop_truth" in r:
+        note += f". The retoucher itself moves the identity by {r['identity_drop_truth']:.3f}"
+    met = [f"{name.replace('_', ' ')}: {'met' if ok else '**missed**'}"
+           for name, ok in r["targets"].items()]  # fmt: skip
+    return f"{table(head, rows)}\n\n{note}.\n\nTargets: {'; '.join(met)}."
+
+
+def dal_ablations() -> str:
+    """What changes when one thing is changed."""
+    if not present() or not load("dal", RELEASE).get("ablations"):
+        return "Not run yet."
+    r = load("dal", RELEASE)
+    rows = []
+    for name, runs in r["ablations"].items():
+        for one in runs:
+            what = ", ".join(f"{k} {v}" for k, v in one["changed"].items())
+            numbers = [one.get(f) for f in ("psnr_teacher", "psnr_dal", "leakage_dal")]
+            shown = ["" if v is None else f"{v:.2f}" for v in numbers[:2]]
+            shown.append("" if numbers[2] is None else f"{numbers[2]:.1%}")
+            rows.append((name, what, *shown))
+    return table(("", "changed", "teacher, PSNR", "DAL, PSNR", "DAL, leakage"), rows)
+
+
+TABLES = {"dal-table": dal_table, "dal-ablations": dal_ablations}
