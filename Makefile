@@ -59,7 +59,7 @@ $(VENV)/.run: pyproject.toml | $(BIN)/python
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	$(PIP) torch==2.13.0
 	$(PIP) --no-deps anny==$(ANNY)
-	$(PIP) --editable '.[train,corpus,heads,gallery,milvus,provenance,scale,tensorboard,dev]'
+	$(PIP) --editable '.[train,corpus,heads,gallery,milvus,provenance,scale,stable-diffusion,tensorboard,dev]'
 	@touch $@ $(VENV)/.run
 
 $(PHOTO): | $(BIN)/python

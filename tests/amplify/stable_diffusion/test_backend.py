@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import importlib.util
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,7 +32,13 @@ from visagist.amplify.stable_diffusion.backend import (
     StableDiffusionBackend,
 )
 from visagist.amplify.stable_diffusion.weights import VARIABLE
-from visagist.errors import InputError, ModelDamagedError, ModelError, ModelMissingError
+from visagist.errors import (
+    InputError,
+    MissingExtraError,
+    ModelDamagedError,
+    ModelError,
+    ModelMissingError,
+)
 from visagist.face.raster import blur
 
 
@@ -223,6 +231,17 @@ def test_an_interrupted_fit_ends_as_an_unbroken_one(weights: Path, tmp_path: Pat
     resumed = backend.fit(looks, seed=2, progress=lambda done, total: seen.append(done))
     assert min(seen) > 2, "it started again from the first step"
     np.testing.assert_array_equal(resumed.render(faces), unbroken)
+
+
+def test_without_its_packages_it_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "peft" else real(name)
+    )
+    for name in [n for n in sys.modules if n.startswith("visagist.amplify.stable_diffusion")]:
+        monkeypatch.delitem(sys.modules, name)
+    with pytest.raises(MissingExtraError, match=r"peft.*visagist\[stable-diffusion\]"):
+        open_backend("stable-diffusion")
 
 
 def test_it_is_opened_by_its_name(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,8 @@ import pytest
 
 pytest.importorskip("torch")
 pytest.importorskip("diffusers", reason="needs the extra stable-diffusion")
+pytest.importorskip("transformers", reason="needs the extra stable-diffusion")
+pytest.importorskip("peft", reason="needs the extra stable-diffusion")
 
 import torch
 from diffusers import DDIMScheduler

@@ -37,7 +37,7 @@ def networks(weights: Path) -> Networks:
 
 
 @torch.no_grad()
-def mean_loss(task: FitTask, draws: int = 60) -> float:
+def mean_loss(task: FitTask, draws: int = 40) -> float:
     """Of the same looks, times and noise whenever it is asked."""
     losses = [
         task.losses(task.model, k, torch.Generator().manual_seed(1000 + k))["noise"]
@@ -48,7 +48,7 @@ def mean_loss(task: FitTask, draws: int = 60) -> float:
 
 def test_fitting_lowers_the_masked_loss(networks: Networks, tmp_path: Path) -> None:
     styles = {"berry": [made_look("light"), made_look("medium")]}
-    settings = SETTINGS.model_copy(update={"epochs": 40, "lr": 1e-2, "checkpoint_every": 1000})
+    settings = SETTINGS.model_copy(update={"epochs": 25, "lr": 1e-2, "checkpoint_every": 1000})
     frozen = {n: v.clone() for n, v in networks.unet.state_dict().items()}
     adapter, vectors = fit_adapter(networks, styles, settings, tmp_path, seed=0, progress=silent)
     task = FitTask(networks, adapter, prepare(networks, styles, settings), settings)

@@ -8,8 +8,10 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("diffusers", reason="needs the extra stable-diffusion")
 pytest.importorskip("transformers", reason="needs the extra stable-diffusion")
+pytest.importorskip("peft", reason="needs the extra stable-diffusion")
 
 import torch
+from diffusers import UNet2DConditionModel
 
 from tests.amplify.stable_diffusion.tiny import write_weights
 from visagist.amplify.stable_diffusion.weights import VARIABLE, load_networks, weights_folder
@@ -87,6 +89,18 @@ def test_networks_for_something_else_are_refused(weights: Path) -> None:
     path = weights / "scheduler" / "scheduler_config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"prediction_type": "v_prediction"}))
     with pytest.raises(ModelDamagedError, match="v_prediction"):
+        load_networks(weights, CPU)
+    inpainting = UNet2DConditionModel(
+        in_channels=9,
+        block_out_channels=(8,),
+        layers_per_block=1,
+        down_block_types=("DownBlock2D",),
+        up_block_types=("UpBlock2D",),
+        mid_block_type=None,
+        norm_num_groups=4,
+    )
+    inpainting.save_pretrained(weights / "unet")
+    with pytest.raises(ModelDamagedError, match="9 channels"):
         load_networks(weights, CPU)
 
 

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from safetensors import SafetensorError
 from torch import Tensor
 from transformers import CLIPVisionModelWithProjection
+from transformers.utils import logging as transformers_logging
 
 from visagist.errors import ModelDamagedError, ModelMissingError
 from visagist.runtime.store import user_data
@@ -111,6 +114,11 @@ def load_networks(folder: Path, device: torch.device) -> Networks:
             f"{folder}: the UNet takes {unet.config.in_channels} channels and the autoencoder has "
             f"{vae.config.latent_channels}; take both from one release, not one for inpainting"
         )
+    if unet.config.addition_embed_type is not None:
+        raise ModelDamagedError(
+            f"{folder}: the UNet wants more than an image and tokens, as that of SDXL does; this "
+            "needs one such as that of Stable Diffusion 1.5"
+        )
     if scheduler.config.prediction_type != "epsilon":
         raise ModelDamagedError(
             f"{folder}: the UNet predicts {scheduler.config.prediction_type!r}; this needs one "
@@ -124,19 +132,31 @@ def _load_part(folder: Path, part: str) -> Any:  # noqa: ANN401  diffusers' own 
     kind, stem = _PARTS[part]
     plain = (folder / part / f"{stem}.safetensors").is_file()
     try:
-        network = kind.from_pretrained(
-            folder / part,
-            use_safetensors=True,  # pickles are never read
-            local_files_only=True,
-            variant=None if plain else "fp16",
-            torch_dtype=torch.float32,
-        )
+        with _no_bars():
+            network = kind.from_pretrained(
+                folder / part,
+                use_safetensors=True,  # pickles are never read
+                local_files_only=True,
+                variant=None if plain else "fp16",
+            )
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ModelDamagedError(
             f"{folder / part} cannot be read ({reason}); download it again"
         ) from error
-    return network.eval().requires_grad_(False)
+    return network.float().eval().requires_grad_(False)
+
+
+@contextmanager
+def _no_bars() -> Iterator[None]:
+    """Keep transformers from drawing bars of its own into the terminal."""
+    shown = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            transformers_logging.enable_progress_bar()
 
 
 def _schedule(folder: Path) -> Any:  # noqa: ANN401
