@@ -29,13 +29,34 @@ def psnr(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> float:
 
 def box_mean(plane: Plane, radius: int, *, wrap: bool = False) -> Plane:
     """Mean over a square of ``2 radius + 1`` pixels; the border is repeated, or goes round in y."""
-    rows = "wrap" if wrap else "edge"
-    padded = np.pad(plane, ((radius + 1, radius), (0, 0)), mode=rows)  # type: ignore[call-overload]
-    padded = np.pad(padded, ((0, 0), (radius + 1, radius)), mode="edge")
-    total = padded.cumsum(0, dtype=np.float64).cumsum(1)
-    w = 2 * radius + 1
-    mean = (total[w:, w:] - total[:-w, w:] - total[w:, :-w] + total[:-w, :-w]) / w**2
-    return np.maximum(mean, 0.0, dtype=np.float32) if plane.min() >= 0 else mean.astype(np.float32)
+    tall = np.pad(plane, ((radius, radius), (0, 0)), mode="wrap" if wrap else "edge")
+    wide = np.pad(_sums(tall, radius, 0), ((0, 0), (radius, radius)), mode="edge")
+    total = _sums(wide, radius, 1)
+    total *= np.float32(1.0 / (2 * radius + 1) ** 2)
+    return total
+
+
+def _sums(padded: Plane, radius: int, axis: int) -> Plane:
+    """Sums of ``2 radius + 1`` neighbours along an axis, by doubling: few passes, no drift."""
+
+    def part(of: Plane, start: int, length: int) -> Plane:
+        return of[start : start + length] if axis == 0 else of[:, start : start + length]
+
+    left, span, taken, sums = 2 * radius + 1, 1, 0, padded
+    count = padded.shape[axis] - 2 * radius
+    total: Plane | None = None
+    while left:
+        if left & 1:
+            found = part(sums, taken, count)
+            total = found.copy() if total is None else np.add(total, found, out=total)
+            taken += span
+        left >>= 1
+        if left:
+            length = sums.shape[axis] - span
+            sums = part(sums, 0, length) + part(sums, span, length)
+            span *= 2
+    assert total is not None  # a width is at least 1
+    return total
 
 
 def detail(plane: Plane) -> tuple[Plane, Plane]:

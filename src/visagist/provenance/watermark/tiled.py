@@ -39,7 +39,7 @@ _CANDIDATES = 4
 _SYNC_LEAST = 6.0
 _KNOWN_LEAST = 3.0  # where scale and place are not searched for
 _WORD_LEAST = 8.5
-_ROUNDS = 2
+_ROOMY = 512
 _CALMER = 0.4  # exponent from local strength to local amplitude
 _SPAN = (0.35, 2.2)  # of the local amplitude
 _WAVE_SPAN = (0.3, 3.0)  # of one wave's amplitude, against their root mean square
@@ -76,8 +76,12 @@ def write(pixels: NDArray[np.uint8], mark_id: int, decibels: float) -> NDArray[n
     """
     wanted = phasors(mark_id)
     signs = np.stack([np.where(wanted.real < 0, -1, 1), np.where(wanted.imag < 0, -1, 1)])
-    amplitude = _amplitudes(_small(pixels), signs, decibels)
-    return _marked(pixels, amplitude, signs, decibels)[0]
+    small = _small(pixels)
+    amplitude, local = _amplitudes(small, signs, decibels)
+    if small is not pixels:
+        size = (pixels.shape[1], pixels.shape[0])
+        local = np.asarray(Image.fromarray(local).resize(size, Image.Resampling.BILINEAR))
+    return _marked(pixels, amplitude * signs, local, decibels)[0]
 
 
 def find(plane: Plane) -> Found | None:
@@ -105,16 +109,22 @@ def find(plane: Plane) -> Found | None:
     return None
 
 
-def _amplitudes(pixels: NDArray[np.uint8], signs: NDArray[np.int64], decibels: float) -> Floats:
-    """How much of each wave's cosine and sine part to add, ``(2, N)``, up to a common factor."""
+def _amplitudes(
+    pixels: NDArray[np.uint8], signs: NDArray[np.int64], decibels: float
+) -> tuple[Floats, Plane]:
+    """How much of each wave's cosine and sine part to add, ``(2, N)``, and of all of them where.
+
+    Both up to a common factor. A picture with much room needs to be listened to only once.
+    """
     period = np.array([_written_period(*pixels.shape[:2])])
-    host = detail(luma(pixels))[0]
+    host, strength = detail(luma(pixels))
+    local = _local(strength)
     noise = _Spectrum.of(host).noise(period, period, WAVES)[0]
     before = _parts(host, signs) / noise
     amplitude = np.ones_like(before)
     gain: Floats | None = None
-    for _ in range(_ROUNDS):
-        marked, unit = _marked(pixels, amplitude, signs, decibels)
+    for _ in range(1 if min(pixels.shape[:2]) > _ROOMY else 2):
+        marked, unit = _marked(pixels, amplitude * signs, local, decibels)
         parts = _parts(detail(luma(marked))[0], signs) / noise
         spent = amplitude * unit
         if gain is None:
@@ -122,25 +132,28 @@ def _amplitudes(pixels: NDArray[np.uint8], signs: NDArray[np.int64], decibels: f
             gain = np.maximum(gain, 0.3 * np.median(gain))
         amplitude = _balanced(parts - gain * spent, gain, spent)
         amplitude /= np.sqrt(np.square(amplitude).mean())
-    return amplitude
+    return amplitude, local
 
 
 def _marked(
-    pixels: NDArray[np.uint8], amplitude: Floats, signs: NDArray[np.int64], decibels: float
+    pixels: NDArray[np.uint8], parts: Floats, local: Plane, decibels: float
 ) -> tuple[NDArray[np.uint8], float]:
     """Pixels with the waves added, and the factor that gives them the wanted energy."""
     height, width = pixels.shape[:2]
-    local = detail(luma(_small(pixels)))[1] ** _CALMER
-    local = np.clip(local / np.sqrt(np.square(local).mean()), *_SPAN)
-    if local.shape != (height, width):
-        size = (width, height)
-        local = np.asarray(Image.fromarray(local).resize(size, Image.Resampling.BILINEAR))
-    parts = amplitude * signs
     pattern = _pattern(height, width, _written_period(height, width), parts[0] + 1j * parts[1])
     pattern *= local
     unit = 255.0 / 10.0 ** (decibels / 20.0) / float(np.sqrt(np.square(pattern).mean()))
     pattern *= unit
-    return np.rint(np.clip(pixels + pattern[..., None], 0.0, 255.0)).astype(np.uint8), unit
+    marked = pixels + pattern[..., None]
+    np.rint(marked, out=marked)
+    np.clip(marked, 0.0, 255.0, out=marked)
+    return marked.astype(np.uint8), unit
+
+
+def _local(strength: Plane) -> Plane:
+    """Relative amplitude of the pattern by place: more where there is much structure anyway."""
+    local = strength**_CALMER
+    return np.clip(local / np.sqrt(np.square(local).mean()), *_SPAN)
 
 
 def _small(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
