@@ -79,6 +79,13 @@ def test_room_is_looked_for_before(tmp_path):
         require_space(tmp_path, shutil.disk_usage(tmp_path).total * 2, "a universe")
 
 
+def test_a_folder_of_something_else_is_left_alone(tmp_path):
+    (tmp_path / "precious.txt").write_text("x")
+    with pytest.raises(InputError, match="something else"):
+        Work(tmp_path, {})
+    assert [path.name for path in tmp_path.iterdir()] == ["precious.txt"]
+
+
 def test_only_work_is_deleted(tmp_path):
     (tmp_path / "precious.txt").write_text("x")
     with pytest.raises(InputError, match="not deleted"):

@@ -46,6 +46,9 @@ class Work:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             if not self._note.is_file():
+                if any(folder.iterdir()):  # and in the end the folder is deleted
+                    raise InputError(f"{folder} holds something else; give an empty folder")
+                self._write()
                 return
             stored = json.loads(self._note.read_text(encoding="utf-8"))
             before, stages = stored["about"], dict(stored["stages"])
