@@ -13,6 +13,8 @@ from visagist.generation.network import (
     PretrainNetwork,
     apply_residual,
     condition_input,
+    forward_macs,
+    parameter_count,
 )
 
 
@@ -161,3 +163,21 @@ def test_projections_of_views_use_their_own_statistics():
     assert torch.allclose(projected[:4], net.projector(features[:4]), atol=1e-6)
     assert torch.allclose(projected[4:], net.projector(features[4:8]), atol=1e-6)
     assert len(net(image, time)[1]) == 0
+
+
+def test_refinement_starts_as_nothing_and_sees_single_pixels():
+    image, time = inputs()
+    source = torch.rand(2, 3, 16, 16) * 2 - 1
+    condition = condition_input(source, None)
+    fresh = network(shaken=False, source=True, refine=8)
+    assert not fresh(image, time, None, condition).any()
+    refined = network(source=True, refine=8)
+    plain = network(source=True)
+    assert refined.refinement is not None
+    assert parameter_count(refined.config) > parameter_count(plain.config)
+    assert forward_macs(refined.config) > forward_macs(plain.config)
+    assert refined(image, time).shape == image.shape  # a source left out is zeros
+    moved = condition.clone()
+    moved[:, 0, 5, 5] += 1
+    change = (refined(image, time, None, moved) - refined(image, time, None, condition)).abs()
+    assert change[:, :, 5, 5].mean() > 3 * change.mean()

@@ -51,6 +51,12 @@ class NetworkConfig(BaseModel):
         "from other faces; no masks: they do not say where the picture may change",
         ge=0,
     )
+    refine: int = Field(
+        0,
+        description="channels of convolutions behind the head, which see the condition pixel by "
+        "pixel; 0 for none. For pictures that follow their source's edges",
+        ge=0,
+    )
     residual: bool = Field(
         False,
         description="predict source + mask * change instead of the picture, so that an untrained "

@@ -117,3 +117,41 @@ class PatchHead(nn.Module):
             x = x.reshape(n, 3, patch, patch, side, side)
             image = x.permute(0, 1, 4, 2, 5, 3).reshape(n, 3, side * patch, side * patch)
         return image
+
+
+class Refinement(nn.Module):
+    """Convolutions behind the head: they see every pixel that goes in, so that edges fall exactly.
+
+    A patch's token has to remember where in the patch an edge lies; here the edge is at hand. What
+    the tokens know comes along as a few channels for each patch. Starts at zero.
+
+    Args:
+        channels: of the pictures that are read, the head's own included.
+        width: of the tokens.
+        inner: channels between the convolutions.
+        side: patches along a side of the picture.
+        patch: side of a patch in pixels.
+    """
+
+    _DILATIONS = (1, 2, 4, 2, 1)
+
+    def __init__(self, channels: int, width: int, *, inner: int, side: int, patch: int) -> None:
+        super().__init__()
+        self.side, self.patch = side, patch
+        self.context = nn.Linear(width, inner)
+        self.read = nn.Conv2d(channels, inner, 3, padding=1)
+        self.layers = nn.ModuleList(
+            nn.Conv2d(inner, inner, 3, padding=d, dilation=d) for d in self._DILATIONS
+        )
+        self.write = nn.Conv2d(inner, 3, 3, padding=1)
+
+    def forward(self, pictures: Tensor, tokens: Tensor) -> Tensor:
+        """(B, C, S, S) and (B, (S/patch)^2, width) -> (B, 3, S, S)."""
+        known = self.context(tokens).transpose(1, 2)
+        known = known.reshape(len(pictures), -1, self.side, self.side)
+        known = F.interpolate(known, scale_factor=float(self.patch), mode="bilinear")
+        x = self.read(pictures) + known
+        for layer in self.layers:
+            x = x + layer(F.gelu(x))
+        result: Tensor = self.write(F.gelu(x))
+        return result

@@ -16,7 +16,13 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from visagist.generation.config import NetworkConfig, PretrainConfig
-from visagist.generation.modules import DecoderBlock, EncoderBlock, PatchEmbedding, PatchHead
+from visagist.generation.modules import (
+    DecoderBlock,
+    EncoderBlock,
+    PatchEmbedding,
+    PatchHead,
+    Refinement,
+)
 from visagist.training.parallel import sum_over_processes, world_size
 
 
@@ -176,11 +182,22 @@ class GeneratorNetwork(nn.Module):
         ]
         self.decoder = nn.ModuleList(blocks)
         self.head = PatchHead(wide, side=config.side, patch=config.patch, overlap=config.overlap)
+        self.refinement = None
+        if config.refine:
+            self.refinement = Refinement(
+                6 + config.condition_channels,
+                wide,
+                inner=config.refine,
+                side=config.side,
+                patch=config.patch,
+            )
         for part in (self.link, self.decoder):
             _start(part)
         _start_at_zero(self.head.write, *(block.modulation for block in blocks))
         if self.condition is not None:
             _start_at_zero(self.condition.read)
+        if self.refinement is not None:
+            _start_at_zero(self.refinement.write)
         if self.label is not None:
             nn.init.normal_(self.label.weight, std=0.02)
 
@@ -214,7 +231,14 @@ class GeneratorNetwork(nn.Module):
         x = self.link(outputs[-1])
         for block, skip in zip(self.decoder, reversed(outputs[:-1]), strict=True):
             x = _run(block, x, skip, steer, again=self.encoder.checkpointing)
-        image_out: Tensor = self.head(x[:, 2:])
+        tokens = x[:, 2:]
+        image_out: Tensor = self.head(tokens)
+        if self.refinement is not None:
+            pictures = [image, image_out]
+            if self.config.source:
+                shape = (len(image), self.config.condition_channels, *image.shape[2:])
+                pictures.append(image.new_zeros(shape) if condition is None else condition)
+            image_out = image_out + self.refinement(torch.cat(pictures, 1), tokens)
         return image_out
 
     def sharded_parts(self) -> Iterator[nn.Module]:
@@ -273,6 +297,10 @@ def forward_macs(config: NetworkConfig, *, encoder_only: bool = False) -> int:
         return total
     total += tokens * e * d + (tokens - 2) * d * patch
     total += depth * (tokens * ((d + e) * d + 12 * d * d + 2 * tokens * d) + 6 * e * d)
+    if config.refine:
+        inner, channels = config.refine, 6 + config.condition_channels
+        total += (tokens - 2) * d * inner
+        total += config.image_size**2 * 9 * (channels * inner + 5 * inner * inner + 3 * inner)
     return total
 
 
