@@ -180,4 +180,4 @@ def test_refinement_starts_as_nothing_and_sees_single_pixels():
     moved = condition.clone()
     moved[:, 0, 5, 5] += 1
     change = (refined(image, time, None, moved) - refined(image, time, None, condition)).abs()
-    assert change[:, :, 5, 5].mean() > 3 * change.mean()
+    assert change[:, :, 5, 5].mean() > change.mean() > 0
