@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from pydantic import BaseModel, ConfigDict, Field
 
 from visagist.amplify.backend import Look
 from visagist.amplify.cast import Cast, fit_cast, match_sharpness, no_cast
@@ -41,20 +42,32 @@ VIEW = 384
 _MARGIN = (VIEW - CROP_SIZE) // 2
 _FINE = 2  # pixels a side of the view's pixels while the picture is resampled
 
-LEAST_LIKENESS = 0.68
-"""Of one photo before and after; see docs/pairs.md for what others reach."""
-LEAST_INSIDE = 0.97
-"""Share of the face that lies inside each photo."""
-OTHER_FACE = 0.2
-"""Area over that of the largest face from which a second face is another person, not a poster."""
-LEAST_CHANGE = 2.5
-"""CIE Lab difference that the strongest twentieth of some region must reach."""
-OVER_NOISE = 1.5
-"""And by what factor it must exceed that of what was not made up."""
 _SEARCH = 2048  # longer side in pixels at which faces are searched for
 _SMALL_FACE = 160  # narrower there: searched for again at full size
 _FEW = 1500.0  # pixels of weight below which no cast is estimated
 _STRANGE = (10.0, 28.0)  # levels of difference, not made up: from unchanged to not matched
+
+
+class RegisterConfig(BaseModel):
+    """What is refused; where the limits come from stands in docs/pairs.md."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    min_likeness: float = Field(
+        0.68, description="how well structure agrees: one photo before and after", ge=0, le=1
+    )
+    min_inside: float = Field(
+        0.97, description="share of the face that lies inside each photo", ge=0, le=1
+    )
+    other_face: float = Field(
+        0.2, description="area over the largest face's that makes another person of a face", ge=0
+    )
+    min_change: float = Field(
+        2.5, description="CIE Lab difference that the strongest twentieth of a region reaches", ge=0
+    )
+    over_noise: float = Field(
+        1.5, description="by what factor that exceeds the same where nothing is made up", ge=0
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +142,7 @@ def register_pair(
     after: Bytes,
     *,
     name: str = "pair",
+    config: RegisterConfig | None = None,
     find: Find = find_faces,
     same_person: SamePerson | None = None,
 ) -> Registration:
@@ -139,6 +153,7 @@ def register_pair(
         after: (H', W', 3) uint8, the same photo made up: cropped, scaled, turned by a few degrees,
             mirrored, bent a little, re-encoded and with other colours as the case may be.
         name: of the pair, for messages.
+        config: what is refused.
         find: gives the faces of a photo.
         same_person: tells whether two faces are of one person, for the message to pairs that are
             not one photo; the bundled recogniser when ``None``.
@@ -148,20 +163,24 @@ def register_pair(
         NotSamePhotoError: the two are not one photo.
         NoChangeError: nothing was made up.
     """
-    one = _look_at(before, f"{name}: the photo before", find)
-    other, found, masks, mirrored = _matched(one, after, name, find)
-    if found.likeness < LEAST_LIKENESS:
-        raise _not_the_same(name, one, other, found.likeness, same_person or _recognised)
+    config = RegisterConfig() if config is None else config
+    one = _look_at(before, f"{name}: the photo before", find, config)
+    other, found, masks, mirrored = _matched(one, after, name, find, config)
+    if found.likeness < config.min_likeness:
+        recognised = same_person or _recognised
+        raise _not_the_same(name, one, other, found.likeness, config.min_likeness, recognised)
     changed = changed_mask(masks)
     inside = one.inside * sample(other.inside, found.places)
-    _refuse_cut(name, inside, changed)
+    share = float((inside * changed).sum() / max(float(changed.sum()), 1e-6))
+    if share < config.min_inside:
+        raise _cut(f"{name}: the photo after", share)
     laid = _laid_over(other, found)
     bare = one.view.astype(np.float32)
     cast, corrected, blur = _equalised(bare, laid, found, changed, inside)
     corrected = bare + inside[..., None] * (corrected - bare)
     valid = _valid(bare, corrected, changed, inside)
     change, noise = _amount(bare, corrected, masks, valid, found)
-    if change < max(LEAST_CHANGE, OVER_NOISE * noise):
+    if change < max(config.min_change, config.over_noise * noise):
         raise NoChangeError(
             f"{name}: the after-picture shows no makeup that the other lacks (a colour difference "
             f"of {change:.1f}, and {noise:.1f} where nothing is made up); give the made-up photo",
@@ -184,7 +203,7 @@ def register_pair(
     return Registration(look, report, places.reshape(CROP_SIZE, CROP_SIZE, 2))
 
 
-def _look_at(pixels: Bytes, what: str, find: Find) -> _Seen:
+def _look_at(pixels: Bytes, what: str, find: Find, config: RegisterConfig) -> _Seen:
     """The face of a photo, and what is around it.
 
     Raises:
@@ -197,7 +216,7 @@ def _look_at(pixels: Bytes, what: str, find: Find) -> _Seen:
         step, faces = 1, find(pixels)
     if not faces:
         raise PairFaceError(f"{what} shows no face; give one where it can be seen", reason="nobody")
-    others = sum(face.area > OTHER_FACE * faces[0].area for face in faces[1:])
+    others = sum(face.area > config.other_face * faces[0].area for face in faces[1:])
     if others:
         raise PairFaceError(
             f"{what} shows {others + 1} people; cut it so that only one is in it", reason="several"
@@ -206,7 +225,7 @@ def _look_at(pixels: Bytes, what: str, find: Find) -> _Seen:
     skin = face.mesh[:N_SKIN_POINTS, :2]
     extent = np.array([pixels.shape[1], pixels.shape[0]])
     share = float(((skin >= 0) & (skin <= extent)).all(1).mean())
-    if share < LEAST_INSIDE:
+    if share < config.min_inside:
         raise _cut(what, share)
     alignment = align(face.mesh).widened(FIELD).resized(VIEW)
     fine = crop(pixels, alignment.resized(VIEW * _FINE))
@@ -226,7 +245,7 @@ def _inside(alignment: Alignment, extent: NDArray[np.int_]) -> Floats:
 
 
 def _matched(
-    one: _Seen, after: Bytes, name: str, find: Find
+    one: _Seen, after: Bytes, name: str, find: Find, config: RegisterConfig
 ) -> tuple[_Seen, Match, dict[str, Floats], bool]:
     """The after-picture matched as it is, or mirrored where only that fits."""
     masks = makeup_masks(one.alignment.to_crop(one.face.mesh), VIEW)
@@ -235,27 +254,26 @@ def _matched(
     attempts = []
     for mirrored in (False, True):
         pixels = np.ascontiguousarray(after[:, ::-1]) if mirrored else after
-        other = _look_at(pixels, f"{name}: the photo after", find)
+        other = _look_at(pixels, f"{name}: the photo after", find, config)
         found = match(one.view, other.view, weight, other.inside)
         attempts.append((other, found, masks, mirrored))
-        if found.likeness >= LEAST_LIKENESS:
+        if found.likeness >= config.min_likeness:
             return attempts[-1]
     return attempts[0]
 
 
-def _not_the_same(
-    name: str, one: _Seen, other: _Seen, likeness: float, same_person: SamePerson
+def _not_the_same(  # noqa: PLR0917  (what the message says)
+    name: str, one: _Seen, other: _Seen, likeness: float, least: float, same_person: SamePerson
 ) -> NotSamePhotoError:
+    figures = f"structure agrees by {likeness:.2f}, and {least:.2f} is needed"
     if same_person(one.pixels, one.face, other.pixels, other.face):
         return NotSamePhotoError(
-            f"{name}: two different photos of one person (their structure agrees by "
-            f"{likeness:.2f}, {LEAST_LIKENESS} is needed); make up the very photo that is the "
-            "before-picture, and leave its background alone",
+            f"{name}: two different photos of one person ({figures}); make up the very photo that "
+            "is the before-picture, and leave its background alone",
             reason="another_photo",
         )
     return NotSamePhotoError(
-        f"{name}: two different people (the structure of the photos agrees by {likeness:.2f}, "
-        f"{LEAST_LIKENESS} is needed); give one photo before and after its makeup",
+        f"{name}: two different people ({figures}); give one photo before and after its makeup",
         reason="two_people",
     )
 
@@ -268,12 +286,6 @@ def _recognised(one: Bytes, face: Face, other: Bytes, face_there: Face) -> bool:
     recognizer = Recognizer.from_pretrained()
     cosine = float(recognizer.embed(one, face) @ recognizer.embed(other, face_there))
     return cosine >= recognizer.calibration.threshold(far=1e-2).value
-
-
-def _refuse_cut(name: str, inside: Floats, changed: Floats) -> None:
-    share = float((inside * changed).sum() / max(float(changed.sum()), 1e-6))
-    if share < LEAST_INSIDE:
-        raise _cut(f"{name}: the photo after", share)
 
 
 def _cut(what: str, share: float) -> PairFaceError:
@@ -322,13 +334,23 @@ def _valid(bare: Floats, corrected: Floats, changed: Floats, inside: Floats) -> 
 def _amount(
     bare: Floats, corrected: Floats, masks: dict[str, Floats], valid: Floats, found: Match
 ) -> tuple[float, float]:
-    """Colour difference of the strongest twentieth of the regions, and of what has none."""
+    """Colour difference of the strongest twentieth of the regions, and of what has none.
+
+    The middle of each part's differences is no makeup but what is left of a change of the whole
+    picture; of the skin's it counts half, since foundation changes all of it.
+    """
     one, other = (rgb_to_lab(np.clip(p, 0, 255) / np.float32(255)) for p in (bare, corrected))
-    change = np.sqrt((cv2.GaussianBlur(other - one, (0, 0), 1.5) ** 2).sum(2))
-    regions = [change[(mask > 0.5) & (valid > 0.5)] for mask in masks.values()]
+    change = np.asarray(cv2.GaussianBlur(other - one, (0, 0), 2.5), np.float32)
+    common = np.median(change[(masks["skin"] > 0.5) & (valid > 0.5)], axis=0)
+    uneven = np.linalg.norm(change - common, axis=2)
+    regions = [uneven[(mask > 0.5) & (valid > 0.5)] for mask in masks.values()]
     most = max((float(np.percentile(r, 95)) for r in regions if r.size), default=0.0)
-    rest = change[(_outside(changed_mask(masks)) > 0.9) & (valid > 0.9) & (found.agreement > 0.3)]
-    return most, float(np.percentile(rest, 95)) if rest.size > 200 else 0.0
+    still = (_outside(changed_mask(masks)) > 0.9) & (valid > 0.9) & (found.agreement > 0.3)
+    rest = change[still]
+    if len(rest) < 200:
+        return most, 0.0
+    noise = np.linalg.norm(rest - np.median(rest, axis=0), axis=1)
+    return max(most, float(np.linalg.norm(common)) / 2), float(np.percentile(noise, 95))
 
 
 def _report(
