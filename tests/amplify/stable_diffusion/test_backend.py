@@ -142,12 +142,11 @@ def test_styles_combine_by_region(fitted: DiffusionStyle) -> None:
     networks = replace(fitted.networks, vae=PlainAutoencoder())
     settings = fitted.settings.model_copy(update={"steps": 1, "side": 96})
     single = DiffusionStyle(networks, fitted.adapter, settings, fitted.styles, fitted.regions)
-    berry, violet = (
-        single.combined(dict.fromkeys(("lips", "eyes", "skin"), name)).render(faces)
-        for name in ("berry", "violet")
-    )
+    in_berry, in_violet = single.wearing("berry"), single.wearing("violet")
+    berry, violet = in_berry.render(faces), in_violet.render(faces)
     assert np.abs(berry - violet).max() > 0
-    mixed = single.combined({"lips": "berry", "eyes": "violet", "skin": "violet"}).render(faces)
+    mixed = in_berry.combined({"eyes": in_violet, "skin": in_violet}).render(faces)
+    np.testing.assert_array_equal(in_berry.combined({"lips": in_berry}).render(faces), berry)
     masks = makeup_masks(faces[0].mesh)
     for region, own, other in (("lips", berry, violet), ("eyes", violet, berry)):
         # The middle of a region, away from cells that it shares.
@@ -159,10 +158,14 @@ def test_styles_combine_by_region(fitted: DiffusionStyle) -> None:
 
 def test_a_region_that_is_left_out_stays_bare(fitted: DiffusionStyle) -> None:
     faces = made_faces("medium")
-    change = fitted.combined({"lips": "berry"}).render(faces)[0]
+    bare = DiffusionStyle(
+        fitted.networks, fitted.adapter, fitted.settings, fitted.styles, {"lips": "berry"}
+    )
+    change = bare.render(faces)[0]
     lips = allowed(faces[0].mesh, "lips")
     assert np.abs(change[lips == 0]).max() == 0
     assert np.abs(change[lips > 0]).mean() > 0
+    assert fitted.combined({"skin": bare, "eyes": bare}).regions == {"lips": "berry"}
 
 
 def test_a_style_is_not_put_on_other_networks(fitted: DiffusionStyle, tmp_path: Path) -> None:
@@ -204,9 +207,13 @@ def test_arguments_that_make_no_sense_say_so(
     with pytest.raises(InputError, match="at least one look"):
         backend.fit([])
     with pytest.raises(InputError, match="rouge"):
-        fitted.combined({"lips": "rouge"})
+        fitted.wearing("rouge")
+    with pytest.raises(InputError, match="hair"):
+        fitted.combined({"hair": fitted})
+    with pytest.raises(InputError, match="fit them together"):
+        fitted.combined({"lips": backend.fit([made_look()])})
     with pytest.raises(InputError, match="got none"):
-        fitted.combined({})
+        DiffusionStyle(fitted.networks, fitted.adapter, fitted.settings, fitted.styles, {})
     assert fitted.render([]).shape == (0, 256, 256, 3)
 
 

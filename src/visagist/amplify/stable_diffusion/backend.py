@@ -91,16 +91,32 @@ class DiffusionStyle:
             changes[some] = renderer.changes(faces[some], styles, seed=seed)
         return changes * np.float32(strength)
 
-    def combined(self, regions: Mapping[str, str]) -> DiffusionStyle:
-        """The same model with another style in each region.
-
-        Args:
-            regions: name of the style for ``lips``, ``eyes`` and ``skin``; what is left out stays
-                bare.
+    def wearing(self, name: str) -> DiffusionStyle:
+        """The same model with one of its styles in all regions.
 
         Raises:
-            InputError: there is no such region or style, or none is given.
+            InputError: there is no style of this name.
         """
+        regions = dict.fromkeys(PARTS, name)
+        return DiffusionStyle(self.networks, self.adapter, self.settings, self.styles, regions)
+
+    def combined(self, others: Mapping[str, DiffusionStyle]) -> DiffusionStyle:
+        """This style, with another one in some regions (the paper's combination of styles).
+
+        Args:
+            others: of the same fit, by region; see :meth:`wearing`. Where the other leaves a region
+                bare, so does the combination.
+
+        Raises:
+            InputError: a region is unknown, nothing is left to paint, or a style is of another fit.
+        """
+        unknown = sorted({*others} - {*PARTS})
+        if unknown:
+            raise InputError(f"regions are {', '.join(PARTS)}, not {', '.join(unknown)}")
+        if any(other.adapter is not self.adapter for other in others.values()):
+            raise InputError("styles of different fits are different models: fit them together")
+        regions = {r: name for r, name in self.regions.items() if r not in others}
+        regions |= {r: other.regions[r] for r, other in others.items() if r in other.regions}
         return DiffusionStyle(self.networks, self.adapter, self.settings, self.styles, regions)
 
     def save(self, folder: Path) -> None:
