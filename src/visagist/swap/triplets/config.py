@@ -53,6 +53,9 @@ class GateConfig(BaseModel):
     edited_least: float = Field(
         0.15, description="least cosine of the same: below, the face is broken", ge=-1, le=1
     )
+    pair_least: float = Field(
+        0.3, description="least cosine of two pictures of one person", ge=-1, le=1
+    )
     kept_least: float = Field(
         0.55, description="least cosine of a face and itself after smile, gaze, light", ge=-1, le=1
     )
@@ -78,6 +81,11 @@ class PeopleConfig(BaseModel):
     shares: dict[Literal["photo", "generated", "blend", "head"], float] = Field(
         default={"photo": 0.3, "generated": 0.3, "blend": 0.32, "head": 0.08},
         description="how often each kind of picture is drawn; kinds that are not there drop out",
+    )
+    pair_shares: dict[Literal["photo", "generated", "blend", "head"], float] = Field(
+        default={"photo": 0.3, "blend": 0.6, "head": 0.1},
+        description="the same for people with two pictures; in generated pictures they are "
+        "look-alikes",
     )
     grey: float = Field(
         0.2, description="how often a person is kept whose pictures have no colour", ge=0, le=1

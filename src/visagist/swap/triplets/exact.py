@@ -6,12 +6,19 @@ else's build, skin, eyes and brows; the source is that person in another scene.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from visagist.corpus.heads.assets import HeadAssets
-from visagist.corpus.heads.scene import HeadsConfig, draw_person, draw_scene, other_person
+from visagist.corpus.heads.scene import (
+    HeadsConfig,
+    Person,
+    draw_person,
+    draw_scene,
+    other_person,
+)
 from visagist.corpus.heads.studio import Shot, Studio
 from visagist.corpus.heads.task import LICENCE
 from visagist.corpus.sample import SPLITS, Origin
@@ -23,6 +30,9 @@ from visagist.swap.triplets.triplet import Triplet
 _SOURCE = "heads-exact"
 _SEED = 7_000_000  # heads of corpora have small seeds; nobody is in both
 _YAW = 40.0
+_TONE = 22.0  # typology angle; beyond, a lighter skin is burnt out under the other's exposure
+_OTHERS = 8  # people who are drawn until one fits
+_SEEN_WITH = ("glasses", "beanie", "cap")  # what a source may wear
 
 
 class ExactMaker:
@@ -59,7 +69,10 @@ class ExactMaker:
         elsewhere = draw_scene(heads, first, 1, assets)
         if max(abs(scene.pose.yaw), abs(elsewhere.pose.yaw)) > _YAW:
             raise RejectedError("turned_away")
-        person = draw_person(self._seed, first, assets, 1)
+        elsewhere = replace(
+            elsewhere, worn=tuple(one for one in elsewhere.worn if one.kind in _SEEN_WITH)
+        )
+        person = self._alike(scene.person, first)
         target = self._studio.shoot(scene)
         # its crop and exposure, for the truth must lie on the target pixel by pixel
         truth = self._studio.shoot(other_person(scene, person), target)
@@ -77,6 +90,18 @@ class ExactMaker:
         weight = self._config.weights.get("exact", 1.0)
         target_face = faces[0].edited(faces[0].image, faces[0].mesh, "exact")
         return Triplet(key, "exact", faces[2], target_face, faces[1], weight, figures)
+
+    def _alike(self, person: Person, number: int) -> Person:
+        """Somebody whose skin the scene's exposure suits, too.
+
+        Raises:
+            RejectedError: nobody of those that were drawn.
+        """
+        for other in range(1, _OTHERS + 1):
+            drawn = draw_person(self._seed, number, self._studio.assets, other)
+            if abs(drawn.tone - person.tone) <= _TONE:
+                return drawn
+        raise RejectedError("nobody_fits")
 
     def _face(self, shot: Shot, identity: str) -> Face:
         origin = Origin(

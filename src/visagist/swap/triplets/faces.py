@@ -29,7 +29,7 @@ from visagist.swap.triplets.config import PeopleConfig
 Floats = NDArray[np.float32]
 Picture = NDArray[np.uint8]
 
-FIELD = 1.5
+FIELD = 1.25
 """Field of view that is worked on, in canonical crops: edits may move what lies at the border."""
 
 _TRIES = 50  # draws until a person with colours comes; where all are grey, a grey one does
@@ -170,7 +170,9 @@ class People:
         """
         pools = self._pools(pictures)
         names = list(pools)
-        shares = np.array([self.config.shares.get(name, 0.0) for name in names])  # type: ignore[call-overload]
+        config = self.config
+        wanted: dict[str, float] = {**(config.shares if pictures < 2 else config.pair_shares)}
+        shares = np.array([wanted.get(name, 0.0) for name in names])
         if not names or shares.sum() <= 0:
             raise DataError(f"nobody in these corpora has {pictures} pictures that fit the recipe")
         for _ in range(_TRIES):
@@ -180,6 +182,11 @@ class People:
             if not grey:
                 break
         return name
+
+    @cached_property
+    def has_pairs(self) -> bool:
+        """Whether there is anybody with two pictures to be drawn."""
+        return any(self.config.pair_shares.get(kind, 0.0) > 0 for kind in self._pools(2))  # type: ignore[call-overload]
 
     def _pools(self, pictures: int) -> dict[str, list[str]]:
         if pictures not in self._by_count:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -43,6 +43,7 @@ class Gates:
 
     config: GateConfig
     embed: Judge
+    _known: dict[int, tuple[Face, Floats]] = field(default_factory=dict, repr=False)
 
     def source(self, face: Face) -> None:
         """A source shows its eyes.
@@ -52,6 +53,15 @@ class Gates:
         """
         if min(eye_opening(face.mesh)) < self.config.eyes_least:
             raise RejectedError("eyes_closed")
+
+    def pair(self, one: Face, other: Face) -> None:
+        """Two pictures of one person resemble each other.
+
+        Raises:
+            RejectedError: they do not; labels of identities are not always right.
+        """
+        if self.cosine(one, other) < self.config.pair_least:
+            raise RejectedError("not_one_person")
 
     def geometry(self, before: Face, after: Face) -> float:
         """Share of the face's triangles turned over by an edit.
@@ -89,8 +99,16 @@ class Gates:
 
     def cosine(self, one: Face, other: Face) -> float:
         """Of two faces' vectors."""
-        vectors = [self.embed(face.image, face.mesh) for face in (one, other)]
-        return float(vectors[0] @ vectors[1])
+        return float(self._vector(one) @ self._vector(other))
+
+    def _vector(self, face: Face) -> Floats:
+        """The unit vector of a face; a face is looked at once while it is being worked on."""
+        known = self._known.get(id(face))
+        if known is None or known[0] is not face:
+            if len(self._known) > 8:
+                self._known.clear()
+            known = self._known[id(face)] = (face, self.embed(face.image, face.mesh))
+        return known[1]
 
     def replaced(self, before: Face, after: Face, giver: Face) -> dict[str, float]:
         """A replaced face is no longer the one and nearly the other.

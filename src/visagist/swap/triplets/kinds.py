@@ -116,9 +116,11 @@ class Maker:
 
     def two(self, random: np.random.Generator) -> tuple[Face, Face]:
         """Two pictures of one person: two of the corpus, or one and a changed copy of it."""
-        name = self.people.draw(random, pictures=1 if random.random() < _SECOND else 2)
-        if len(self.people.records[name]) > 1:
+        pairs = random.random() >= _SECOND and self.people.has_pairs
+        name = self.people.draw(random, pictures=2 if pairs else 1)
+        if pairs:
             one, other = self.people.pick(random, name, 2)
+            self.gates.pair(one, other)
             if one.grey == other.grey or random.random() < 0.3:
                 return one, other
             return (one, other) if one.grey else (other, one)  # colour is the better target
