@@ -190,6 +190,10 @@ def test_covers_that_are_painted_over_are_seen(fixed, stage):
     def over(source: Side, pixels, face):
         return np.full_like(pixels, 128)
 
+    def bare(source: Side, pixels, face):
+        plain = [covered_target(side).plain for side in stage.sides.values()]
+        return min(plain, key=lambda p: np.abs(p.astype(float) - pixels).mean())
+
     def spares(source: Side, pixels, face):
         out = pixels.copy()
         out[nose(face.mesh)] = 255
@@ -197,7 +201,7 @@ def test_covers_that_are_painted_over_are_seen(fixed, stage):
 
     report = evaluate(
         fixed,
-        [untouched(), Method("over", over), Method("spares", spares)],
+        [untouched(), Method("over", over), Method("spares", spares), Method("bare", bare)],
         stage,
         cover=covered_target,
         covered=2,
@@ -205,8 +209,10 @@ def test_covers_that_are_painted_over_are_seen(fixed, stage):
     )
     table = report["table"]
     assert table["untouched target"]["occlusion_level"] == 0
-    assert table["untouched target"]["occlusion_kept"] is None
+    assert table["untouched target"]["occlusion_kept"] == 1
     assert table["over"]["occlusion_level"] > 10
+    assert table["bare"]["occlusion_kept"] == pytest.approx(0, abs=1e-3)
+    assert table["spares"]["occlusion_kept"] > 0.7
     assert table["spares"]["occlusion_level"] < 0.2 * table["over"]["occlusion_level"]
 
 

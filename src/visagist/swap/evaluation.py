@@ -390,23 +390,21 @@ def _covered(
     """How much of what was drawn in front of a face a method changes.
 
     ``occlusion_level``: mean change of covering pixels inside the oval, levels of 255;
-    ``occlusion_kept``: 1 less that change over the change of the same pixels uncovered.
+    ``occlusion_kept``: 1 less that change over the change that the cover made to the bare face: 1
+    where it is left alone, about 0 where a face is painted over it.
     """
-    levels, bare = [], []
+    levels, drawn = [], []
     for pair, scene in zip(pairs, scenes, strict=True):
-        source = stage.sides[pair.source.name]
         if scene.hidden.sum() >= _FEWEST_HIDDEN:
-            with_cover = method.swap(source, scene.covered, scene.face)
-            without = method.swap(source, scene.plain, scene.face)
-            levels.append(float(_change(with_cover, scene.covered)[scene.hidden].mean()))
-            bare.append(float(_change(without, scene.plain)[scene.hidden].mean()))
+            made = method.swap(stage.sides[pair.source.name], scene.covered, scene.face)
+            levels.append(float(_change(made, scene.covered)[scene.hidden].mean()))
+            drawn.append(float(_change(scene.plain, scene.covered)[scene.hidden].mean()))
         step()
     if not levels:
         return {"occlusion_level": None, "occlusion_kept": None}
-    kept = 1 - sum(levels) / sum(bare) if sum(bare) > 0 else None
     return {
         "occlusion_level": round(float(np.mean(levels)), 4),
-        "occlusion_kept": None if kept is None else round(kept, 4),
+        "occlusion_kept": round(1 - sum(levels) / max(sum(drawn), 1e-6), 4),
     }
 
 

@@ -21,8 +21,13 @@ from visagist.face.topology import N_SKIN_POINTS
 __all__ = ["FOLDERS", "LISTS", "Pair", "PairList", "pair_list"]
 
 FOLDERS = ("generated", "london", "portraits")
-LISTS: Mapping[str, str] = {}
-"""SHA-256 of the lists of our own data by split; other data gives other lists."""
+LISTS: Mapping[tuple[str, int], str] = {
+    ("validation", 1): "3c143b351afc8a0f0ed2273ecedaf94df99b6e417f030bdf385ce9fde86da819",
+    ("validation", 3): "20c1ccfeb2ca8267b600248b8ed068045c27e8ff158edb1c40f17295be94866b",
+    ("test", 1): "749347252a1eacc6841d8ed2059e511131387e2b1a8e899659c28de235fd9880",
+    ("test", 3): "fbbd6a249bd1069b7f6a6ce364ff600aad6e53d7d0e96fc5af2934fc1bd47601",
+}
+"""SHA-256 of the lists that our figures are of, by split and rounds; other data gives others."""
 
 _MOST_YAW = 45.0
 _LEAST_WIDTH = 64.0
