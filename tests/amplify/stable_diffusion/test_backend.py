@@ -107,20 +107,15 @@ def test_shade_scales_the_makeup_and_detail_its_own_part(fitted: DiffusionStyle)
 
 
 def test_noise_on_the_way_back_is_shared_by_both_passes(fitted: DiffusionStyle) -> None:
-    """Without a difference between the conditions, fresh noise must not show in the makeup."""
-    nothing = DiffusionStyle(
-        fitted.networks,
-        fitted.adapter,
-        fitted.settings.model_copy(update={"eta": 1.0, "detail": 1.0}),
-        fitted.styles,
-        fitted.regions,
-    )
+    """Both passes move alike: next to nothing of the noise may be left in the makeup residual."""
+    noisy = with_settings(fitted, eta=1.0, detail=1.0)
     faces = made_faces("light")
-    first, other = nothing.render(faces, seed=1), nothing.render(faces, seed=2)
+    first, other = noisy.render(faces, seed=1), noisy.render(faces, seed=2)
     assert np.abs(first - other).max() > 0
-    np.testing.assert_array_equal(first, nothing.render(faces, seed=1))
-    noisy_bare = with_settings(nothing, detail=0.0).render(faces, seed=1) - first
-    assert np.abs(first).mean() < np.abs(noisy_bare).mean()
+    np.testing.assert_array_equal(first, noisy.render(faces, seed=1))
+    bare_pass = with_settings(noisy, detail=0.0).render(faces, seed=1) - first
+    # 0.06 with shared noise; 0.5 where each pass draws its own.
+    assert np.abs(first).mean() < 0.2 * np.abs(bare_pass).mean()
 
 
 def test_a_saved_style_gives_the_same_pictures(
