@@ -171,7 +171,8 @@ class People:
         pools = self._pools(pictures)
         names = list(pools)
         config = self.config
-        wanted: dict[str, float] = {**(config.shares if pictures < 2 else config.pair_shares)}
+        chosen = config.shares if pictures < 2 else config.pair_shares
+        wanted = {str(kind): share for kind, share in chosen.items()}
         shares = np.array([wanted.get(name, 0.0) for name in names])
         if not names or shares.sum() <= 0:
             raise DataError(f"nobody in these corpora has {pictures} pictures that fit the recipe")
@@ -186,7 +187,9 @@ class People:
     @cached_property
     def has_pairs(self) -> bool:
         """Whether there is anybody with two pictures to be drawn."""
-        return any(self.config.pair_shares.get(kind, 0.0) > 0 for kind in self._pools(2))  # type: ignore[call-overload]
+        return any(
+            share > 0 and kind in self._pools(2) for kind, share in self.config.pair_shares.items()
+        )
 
     def _pools(self, pictures: int) -> dict[str, list[str]]:
         if pictures not in self._by_count:
