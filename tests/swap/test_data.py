@@ -5,7 +5,9 @@ import pytest
 
 pytest.importorskip("cv2")
 pytest.importorskip("pyarrow")
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
+
+import torch
 
 from tests.swap.triplets.small_triplets import SIZE, config, gate, people_corpus
 from visagist.corpus.shards import decode_picture, iterate_samples

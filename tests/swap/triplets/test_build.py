@@ -1,5 +1,6 @@
 import json
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -56,7 +57,7 @@ class TestRecipe:
         assert sum(TripletConfig().made.values()) == pytest.approx(1)
 
     def test_the_recipe_of_the_project_is_read(self):
-        settings = read_recipe(building.Path("recipes/triplets.yaml"))
+        settings = read_recipe(Path("recipes/triplets.yaml"))
         assert settings.mix["proxy"] == max(settings.mix.values())
         assert sum(settings.mix.values()) == pytest.approx(1)
 
@@ -235,7 +236,7 @@ class TestBuild:
         assert (tmp_path / "thesis.txt").exists()
 
     def test_a_sheet_shows_every_kind(self, made):
-        built, out = made
+        _, out = made
         page = sheet(out, per_kind=2)
         assert page.ndim == 3
         assert page.std() > 10
