@@ -92,6 +92,8 @@ class NetworkConfig(BaseModel):
                 raise ValueError(f"{part}_heads {heads} does not divide {part}_width {width}")
         if self.encoder_width % 2:
             raise ValueError("encoder_width must be even: noise levels are sines and cosines")
+        if self.refine and self.patch % 2:
+            raise ValueError(f"refine works on blocks of 2 pixels, so patch {self.patch} is odd")
         if self.image_size % self.patch:
             raise ValueError(f"patch {self.patch} does not divide image_size {self.image_size}")
         if (self.masks or self.hints or self.residual) and not self.source:

@@ -123,35 +123,39 @@ class Refinement(nn.Module):
     """Convolutions behind the head: they see every pixel that goes in, so that edges fall exactly.
 
     A patch's token has to remember where in the patch an edge lies; here the edge is at hand. What
-    the tokens know comes along as a few channels for each patch. Starts at zero.
+    the tokens know comes along as a few channels for each patch. Works on blocks of 2 x 2 pixels,
+    which processors are faster at than on single ones. Starts at zero.
 
     Args:
         channels: of the pictures that are read, the head's own included.
         width: of the tokens.
         inner: channels between the convolutions.
         side: patches along a side of the picture.
-        patch: side of a patch in pixels.
+        patch: side of a patch in pixels, an even number.
     """
 
-    _DILATIONS = (1, 2, 4, 2, 1)
+    LAYERS = 4
+    BLOCK = 2
 
     def __init__(self, channels: int, width: int, *, inner: int, side: int, patch: int) -> None:
         super().__init__()
         self.side, self.patch = side, patch
+        cells = self.BLOCK**2
         self.context = nn.Linear(width, inner)
-        self.read = nn.Conv2d(channels, inner, 3, padding=1)
+        self.read = nn.Conv2d(channels * cells, inner, 3, padding=1)
         self.layers = nn.ModuleList(
-            nn.Conv2d(inner, inner, 3, padding=d, dilation=d) for d in self._DILATIONS
+            nn.Conv2d(inner, inner, 3, padding=1) for _ in range(self.LAYERS)
         )
-        self.write = nn.Conv2d(inner, 3, 3, padding=1)
+        self.write = nn.Conv2d(inner, 3 * cells, 3, padding=1)
 
     def forward(self, pictures: Tensor, tokens: Tensor) -> Tensor:
         """(B, C, S, S) and (B, (S/patch)^2, width) -> (B, 3, S, S)."""
-        known = self.context(tokens).transpose(1, 2)
-        known = known.reshape(len(pictures), -1, self.side, self.side)
-        known = F.interpolate(known, scale_factor=float(self.patch), mode="bilinear")
-        x = self.read(pictures) + known
+        n, side, times = len(pictures), self.side, self.patch // self.BLOCK
+        known = self.context(tokens).transpose(1, 2).reshape(n, -1, side, 1, side, 1)
+        known = known.expand(-1, -1, -1, times, -1, times)
+        known = known.reshape(n, -1, side * times, side * times)
+        x = self.read(F.pixel_unshuffle(pictures, self.BLOCK)) + known
         for layer in self.layers:
-            x = x + layer(F.gelu(x))
-        result: Tensor = self.write(F.gelu(x))
+            x = x + layer(F.silu(x))
+        result: Tensor = F.pixel_shuffle(self.write(F.silu(x)), self.BLOCK)
         return result

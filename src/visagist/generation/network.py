@@ -298,9 +298,10 @@ def forward_macs(config: NetworkConfig, *, encoder_only: bool = False) -> int:
     total += tokens * e * d + (tokens - 2) * d * patch
     total += depth * (tokens * ((d + e) * d + 12 * d * d + 2 * tokens * d) + 6 * e * d)
     if config.refine:
-        inner, channels = config.refine, 6 + config.condition_channels
-        total += (tokens - 2) * d * inner
-        total += config.image_size**2 * 9 * (channels * inner + 5 * inner * inner + 3 * inner)
+        inner, cells = config.refine, Refinement.BLOCK**2
+        places = config.image_size**2 // cells
+        wide = cells * (6 + config.condition_channels) + Refinement.LAYERS * inner + cells * 3
+        total += (tokens - 2) * d * inner + places * 9 * inner * wide
     return total
 
 

@@ -74,6 +74,7 @@ def judge(
     real: Real,
     spaces: Mapping[str, Embed],
     *,
+    identity: str | None = None,
     resamples: int = 30,
     seed: int = 0,
     progress: Callable[[int, int], None] = lambda done, total: None,
@@ -84,6 +85,7 @@ def judge(
         made: sets of equally many pictures by name, the names being numbers of steps.
         real: what they are compared with.
         spaces: embedders by name; the first one gives the flat fields.
+        identity: the space in which near means the same person, for a second look at memorisation.
         resamples: of the bootstrap.
         seed: of draws and resamples.
         progress: called with pictures embedded and in all.
@@ -92,7 +94,8 @@ def judge(
         ``fd_NAME`` and ``kid_NAME`` of each set, of ``floor`` and ``ruined``, ``precision`` and
         ``recall`` of the first made set, ``memorised`` (share of samples of the first set nearer to
         a training picture than 99 % of held-out pictures are; about 0.01 without memorisation) and
-        ``table`` with everything by space and set; and the nearest training pictures.
+        ``table`` with everything by space and set; and the nearest training pictures. Distances are
+        levels of 255 between shrunk pictures, or those of vectors ``by_face``.
 
     Raises:
         DataError: there are too few real pictures for two sets of this size.
@@ -103,19 +106,24 @@ def judge(
     floor = real.training[sets.floor]
     pictures = {**made, FLOOR: floor, RUINED: ruined(floor)}
     reference = real.training[sets.reference]
-    total = len(spaces) * (len(pictures) + 1) * count
+    held = real.held_out[draw(real.held_weights, count, seed=seed)]
+    total = len(spaces) * len(pictures) * count
     done = 0
     table: dict[str, Any] = {}
+    people: dict[str, Nearest] = {}
     for space, embed in spaces.items():
         known = embed(reference)
+        seen = (embed(real.training), embed(held)) if space == identity else None
         table[space] = {}
         for name, some in pictures.items():
             features = embed(some)
             table[space][name] = _measures(known, features, resamples, seed)
+            if seen is not None and name in made:
+                people[name] = nearest_training(features, *seen)
             done += count
             progress(done, total)
     details = {name: high_frequencies(some) for name, some in pictures.items()}
-    copies = [_copies(name, some, real, seed) for name, some in made.items()]
+    copies = [_copies(name, some, real, held) for name, some in made.items()]
     main = table[next(iter(spaces))]
     flat: dict[str, Any] = {}
     for kind in ("fd", "kid"):
@@ -123,15 +131,24 @@ def judge(
     flat |= {"precision": main[first]["precision"], "recall": main[first]["recall"]}
     flat |= {"memorised": copies[0].share, "pictures": count, "table": table}
     flat["high_frequencies"] = details
-    flat["memorisation"] = {
-        c.name: {
-            "share": c.share,
-            "nearest": round(float(c.distance[0]), 3),
-            "usual": round(c.usual, 3),
-        }
-        for c in copies
-    }
+    flat["memorisation"] = {c.name: _memorised(c, people.get(c.name)) for c in copies}
     return flat, copies
+
+
+def _memorised(copies: Copies, people: Nearest | None) -> dict[str, float]:
+    """Shares too near to the training, the nearest one, and the median of held-out pictures."""
+    found = {
+        "share": copies.share,
+        "nearest": round(float(copies.distance[0]), 3),
+        "usual": round(copies.usual, 3),
+    }
+    if people is not None:
+        found |= {
+            "share_by_face": people.share,
+            "nearest_by_face": round(float(people.distance.min()), 3),
+            "usual_by_face": round(float(np.median(people.usual)), 3),
+        }
+    return found
 
 
 def _measures(real: Features, made: Features, resamples: int, seed: int) -> dict[str, Any]:
@@ -146,11 +163,10 @@ def _measures(real: Features, made: Features, resamples: int, seed: int) -> dict
     return found | {"density": cover.density, "coverage": cover.coverage}
 
 
-def _copies(name: str, made: Bytes, real: Real, seed: int) -> Copies:
+def _copies(name: str, made: Bytes, real: Real, held: Bytes) -> Copies:
     training = real.training
     if real.mirrored:
         training = np.concatenate([training, training[:, :, ::-1]])
-    held = real.held_out[draw(real.held_weights, len(made), seed=seed)]
     found: Nearest = nearest_training(reduced(made), reduced(training), reduced(held))
     size = np.sqrt(reduced(made[:1]).shape[1])  # so that distances are levels a number
     order = np.argsort(found.distance)[:CLOSEST]
