@@ -105,6 +105,7 @@ def evaluate_generation(
         sets,
         real,
         spaces,
+        identity=FACES if FACES in spaces else None,
         resamples=resamples,
         seed=seed,
         progress=lambda done, total: progress("compare", done, total),
