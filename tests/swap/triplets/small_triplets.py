@@ -18,7 +18,7 @@ OPEN = GateConfig(
 PEOPLE = PeopleConfig(
     shares={"photo": 1.0}, pair_shares={"photo": 1.0}, min_face_width=0, max_yaw=90, max_pitch=90,
     min_luminance=0, yaw_difference=90, pitch_difference=90, light_difference=200, max_covered=1,
-    grey=1.0,
+    max_glasses=1e9, grey=1.0,
 )  # fmt: skip
 
 

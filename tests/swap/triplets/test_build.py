@@ -229,6 +229,22 @@ class TestBuild:
         assert build(four, out).resumed == 1
         assert (out / "part-00000.tar").stat().st_mtime_ns == marker
 
+    def test_a_set_grows_and_does_not_shrink(self, corpus, tmp_path, monkeypatch):
+        monkeypatch.setattr(building, "PART", 2)
+        out, mix = tmp_path / "set", {"wear_on_target": 1}
+        small = build(task(corpus, 3, mix=mix), out)
+        first = (out / "part-00000.tar").stat().st_mtime_ns
+        grown = build(task(corpus, 5, mix=mix), out)
+        assert (small.summary["count"], grown.summary["count"]) == (3, 5)
+        assert grown.resumed == 1  # the second part had one draw and gets two
+        assert (out / "part-00000.tar").stat().st_mtime_ns == first
+        whole = tmp_path / "whole"
+        build(task(corpus, 5, mix=mix), whole)
+        for name in ("part-00001.tar", "part-00002.tar", "triplets.json"):
+            assert (out / name).read_bytes() == (whole / name).read_bytes()
+        with pytest.raises(ConfigError, match="grow, not shrink"):
+            build(task(corpus, 4, mix=mix), out)
+
     def test_other_peoples_folders_are_not_touched(self, corpus, tmp_path):
         (tmp_path / "thesis.txt").write_text("x")
         with pytest.raises(InputError, match="thesis"):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -65,7 +66,8 @@ def build(
     """Make a set of triplets, or go on with it where an earlier run was broken off.
 
     Equal settings give equal bytes, whatever the engine and the number of workers, and however
-    often the build was killed on the way.
+    often the build was killed on the way. A finished set grows when the task counts more; until
+    the new triplets are finished, readers see the old ones.
 
     Args:
         task: what draws the triplets.
@@ -78,7 +80,8 @@ def build(
         progress: called with triplets done and all.
 
     Raises:
-        ConfigError: ``out`` holds a set with other settings; the message names the first.
+        ConfigError: ``out`` holds a set with other settings (the message names the first), or a
+            larger one.
         InputError: ``out`` holds something else.
         DataError: a part is damaged, or the disk is full.
     """
@@ -88,14 +91,20 @@ def build(
     if (out / SUMMARY).exists():
         summary = _read(out / SUMMARY)
         _refuse_other(out, summary.get("settings"), settings)
-        return Built(summary, False, 0, perf_counter() - began)
-    if (out / SETTINGS).exists():
+        if summary.get("count") == task.count:
+            return Built(summary, False, 0, perf_counter() - began)
+        if int(summary.get("count", 0)) > task.count:
+            raise ConfigError(
+                f"{out} holds the triplets of {summary['count']} draws; it can grow, not shrink: "
+                "choose another folder, or begin again with --overwrite"
+            )
+    elif (out / SETTINGS).exists():
         _refuse_other(out, _read(out / SETTINGS), settings)
     else:
         write_atomically(out / SETTINGS, encode_json(settings), overwrite=True)
     items = tuple(task.items())
     parts = {n: items[k : k + PART] for n, k in enumerate(range(0, len(items), PART))}
-    todo = {n: part for n, part in parts.items() if not _report_path(out, n).exists()}
+    todo = {n: part for n, part in parts.items() if not _is_done(out, n, len(part))}
     engines.run(
         engine,
         # an engine only hands the task and its items to run_part, which knows what comes back
@@ -108,7 +117,7 @@ def build(
         shared=shared,
         progress=progress,
     )
-    summary = _finish(out, len(parts), settings)
+    summary = _finish(out, len(parts), settings, task.count)
     return Built(summary, True, len(parts) - len(todo), perf_counter() - began)
 
 
@@ -161,7 +170,13 @@ def _report_path(folder: Path, number: int) -> Path:
     return folder / f"part-{number:05d}.json"
 
 
-def _finish(out: Path, parts: int, settings: Mapping[str, Any]) -> dict[str, Any]:
+def _is_done(folder: Path, number: int, count: int) -> bool:
+    """Whether a part is there with as many draws as it shall have; the last one may grow."""
+    path = _report_path(folder, number)
+    return path.exists() and len(_read(path).get("rows", ())) == count
+
+
+def _finish(out: Path, parts: int, settings: Mapping[str, Any], count: int) -> dict[str, Any]:
     """Write what a set holds; its summary last."""
     kept, drawn, reasons, edits = Counter[str](), Counter[str](), Counter[str](), Counter[str]()
     lines: list[str] = []
@@ -179,6 +194,7 @@ def _finish(out: Path, parts: int, settings: Mapping[str, Any]) -> dict[str, Any
         "settings": settings,
         "mix": settings["recipe"]["mix"],
         "split": settings["split"],
+        "count": count,
         "parts": parts,
         "triplets": sum(kept.values()),
         "kinds": dict(sorted(kept.items())),
@@ -188,6 +204,8 @@ def _finish(out: Path, parts: int, settings: Mapping[str, Any]) -> dict[str, Any
     }
     write_atomically(out / SUMMARY, encode_json(summary), overwrite=True)
     (out / SETTINGS).unlink(missing_ok=True)
+    for cache in out.glob("cache-*"):  # of a smaller set; large, and never opened again
+        shutil.rmtree(cache, ignore_errors=True)
     return summary
 
 

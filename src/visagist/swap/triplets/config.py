@@ -105,7 +105,13 @@ class PeopleConfig(BaseModel):
     pitch_difference: float = Field(14, description="of the two faces of a replacement", ge=0)
     light_difference: float = Field(22, description="of light_x and light_y, L*", ge=0)
     max_covered: float = Field(
-        0.16, description="covered share of the face that replaces another's", ge=0, le=1
+        0.12, description="covered share of the face that replaces another's", ge=0, le=1
+    )
+    max_glasses: float = Field(
+        1.2,
+        description="figure of :func:`~visagist.corpus.blends.parents.wear`, of the same face; "
+        "tinted lenses escape the parser",
+        ge=0,
     )
 
 

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from visagist.corpus.blends.parents import is_grey, person
+from visagist.corpus.blends.parents import is_grey, person, wear
 from visagist.corpus.corpus import Corpus
 from visagist.corpus.feed.cache import crop_mesh, cut_crop
 from visagist.corpus.feed.selection import FeedConfig, enlargement
@@ -32,6 +32,7 @@ Picture = NDArray[np.uint8]
 FIELD = 1.25
 """Field of view that is worked on, in canonical crops: edits may move what lies at the border."""
 
+_LOOKS = 4  # faces that are examined before a search for a partner is given up
 _TRIES = 50  # draws until a person with colours comes; where all are grey, a grey one does
 
 
@@ -266,13 +267,29 @@ class People:
                 or min(eye_opening(record.mesh)) < 0.12
             ):
                 continue
-            other = self.load(number, record)
-            if covered_share(other) <= config.max_covered:
-                return other
-            looked += 1
-            if looked >= 3:
+            looked += 1  # known or not: what is drawn must not depend on what was drawn before
+            if record.key not in self._bare:
+                self._bare[record.key] = self._is_bare(number, record)
+            if self._bare[record.key]:
+                return self.load(number, record)
+            if looked >= _LOOKS:
                 break
         return None
+
+    def _is_bare(self, number: int, record: Record) -> bool:
+        """Whether a face could be put on another: no hair over it, no glasses."""
+        face = self.load(number, record)
+        if covered_share(face) > self.config.max_covered:
+            return False
+        if record.origin.kind == "head":
+            return not set(record.facts.get("worn", ())) & {"glasses", "sunglasses"}
+        # blends are made of people without glasses
+        of_people = record.origin.kind in {"photo", "generated"}
+        return not of_people or wear(face.image, face.mesh).glasses <= self.config.max_glasses
+
+    @cached_property
+    def _bare(self) -> dict[str, bool]:
+        return {}
 
 
 def covered_share(face: Face) -> float:

@@ -104,12 +104,11 @@ class TripletTask:
             yield Item(f"{self.split}/{self.seed}/{number:08d}", number)
 
     def describe(self) -> dict[str, object]:
-        """The settings as JSON; a run is resumed only under equal ones."""
+        """The settings as JSON; a run is resumed only under equal ones. It may grow."""
         return {
             "recipe": self.config.model_dump(mode="json"),
             "corpora": [str(Corpus.open(p).summary["index_sha256"]) for p in self.corpora],
             "split": self.split,
-            "count": self.count,
             "seed": self.seed,
             "embedder": self.gate.name,
             "proxy": None if self.proxy is None else self.proxy.name,
