@@ -27,10 +27,12 @@ SMALLEST_SIDE = 32
 
 _TILED_FROM = 128
 _FRAME_TO = 512
-# PSNR in decibels that each spends; both together stay above 40.
-_ALONE = 41.0
-_TILED = 41.6
+# PSNR in decibels that each spends, by the shorter side; both together stay above 40. Small ones
+# have less room for the same 40 bits.
+_FRAME_ALONE = 41.0
 _FRAME = 47.0
+_TILED = (41.5, 43.5)
+_TILED_BETWEEN = (256, 1024)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,10 +91,11 @@ def embed(pixels: NDArray[np.uint8], mark_id: str) -> Marked:
     marked = pixels
     if side >= _TILED_FROM:
         layers.append("tiled")
-        marked = tiled.write(marked, number, _TILED if side <= _FRAME_TO else _ALONE)
+        decibels = float(np.interp(side, _TILED_BETWEEN, _TILED))
+        marked = tiled.write(marked, number, decibels)
     if side <= _FRAME_TO:
         layers.append("frame")
-        marked = frame.write(marked, number, _FRAME if side >= _TILED_FROM else _ALONE)
+        marked = frame.write(marked, number, _FRAME if side >= _TILED_FROM else _FRAME_ALONE)
     warnings = []
     if side < _TILED_FROM:
         warnings.append(

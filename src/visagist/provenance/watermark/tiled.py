@@ -42,6 +42,8 @@ _WORD_LEAST = 8.5
 _ROOMY = 512
 _CALMER = 0.4  # exponent from local strength to local amplitude
 _SPAN = (0.35, 2.2)  # of the local amplitude
+_DARKEST, _BRIGHT = 0.55, 200.0  # share of the amplitude in black; levels up to full amplitude
+_ROUGH, _SMOOTHEST = 10.0, 0.7  # levels of local strength from which on, and the share below
 _WAVE_SPAN = (0.3, 3.0)  # of one wave's amplitude, against their root mean square
 
 Complex = NDArray[np.complexfloating]
@@ -118,7 +120,7 @@ def _amplitudes(
     """
     period = np.array([_written_period(*pixels.shape[:2])])
     host, strength = detail(luma(pixels))
-    local = _local(strength)
+    local = _local(strength, luma(pixels))
     noise = _Spectrum.of(host).noise(period, period, WAVES)[0]
     before = _parts(host, signs) / noise
     amplitude = np.ones_like(before)
@@ -142,7 +144,8 @@ def _marked(
     height, width = pixels.shape[:2]
     pattern = _pattern(height, width, _written_period(height, width), parts[0] + 1j * parts[1])
     pattern *= local
-    unit = 255.0 / 10.0 ** (decibels / 20.0) / float(np.sqrt(np.square(pattern).mean()))
+    # Against the whole of the pattern's energy before it was made less somewhere.
+    unit = 255.0 / 10.0 ** (decibels / 20.0) / float(np.sqrt(np.square(parts).sum() / 2.0))
     pattern *= unit
     marked = pixels + pattern[..., None]
     np.rint(marked, out=marked)
@@ -150,10 +153,16 @@ def _marked(
     return marked.astype(np.uint8), unit
 
 
-def _local(strength: Plane) -> Plane:
-    """Relative amplitude of the pattern by place: more where there is much structure anyway."""
+def _local(strength: Plane, brightness: Plane) -> Plane:
+    """Amplitude of the pattern by place: more in structure, less in the dark, where eyes are keen.
+
+    In smooth pictures it is less all over: there is little to drown, and much to be seen.
+    """
     local = strength**_CALMER
-    return np.clip(local / np.sqrt(np.square(local).mean()), *_SPAN)
+    local = np.clip(local / np.sqrt(np.square(local).mean()), *_SPAN)
+    local *= np.clip(_DARKEST + brightness / _BRIGHT, _DARKEST, 1.0)
+    local *= np.clip((strength.mean() / _ROUGH) ** _CALMER, _SMOOTHEST, 1.0)
+    return local
 
 
 def _small(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
