@@ -23,7 +23,7 @@ from table import RESULTS
 from visagist.amplify.evaluation.bench import DalConfig
 from visagist.amplify.evaluation.perceptual import perceptual_distance
 from visagist.amplify.evaluation.protocol import evaluate_dal
-from visagist.amplify.evaluation.rows import ROWS
+from visagist.amplify.evaluation.rows import ROWS, VARIANTS
 from visagist.amplify.evaluation.scores import Judges
 from visagist.cli.output import stages
 from visagist.deploy.machine import machine
@@ -35,7 +35,7 @@ ABLATIONS: dict[str, list[dict[str, Any]]] = {
     "pairs": [{"pairs": n} for n in (1, 2, 5, 20)],
     "amplified": [{"faces": n} for n in (500, 1000, 4000)],
     "draws": [{"draw": n} for n in (0, 1, 2)],
-    "backend": [{"backend": name} for name in ("pixels", "mesh")],
+    "parts": [{"backend": name} for name in ("pixels", *VARIANTS)],
 }
 """What is changed; only the rows of the amplifier are run again."""
 AMPLIFIER_ROWS = ("teacher", "dal")

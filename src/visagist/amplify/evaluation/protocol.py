@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from visagist.amplify.evaluation.bench import Bench, DalConfig, Report, open_bench, settings_key
-from visagist.amplify.evaluation.rows import ROWS
+from visagist.amplify.evaluation.rows import ROWS, identity_of
 from visagist.amplify.evaluation.scores import Judges, score
-from visagist.errors import InputError
+from visagist.errors import InputError, ModelError
 from visagist.photo.files import write_atomically
 
 FIELDS = {
@@ -87,7 +87,17 @@ def _run_row(bench: Bench, name: str, judges: Judges, report: Report) -> None:
 
 
 def _row_file(bench: Bench, name: str) -> Path:
-    key = settings_key(bench, bench.config.model_dump())
+    """Named by what the row depends on, so that rivals need not be run for each ablation."""
+    config = bench.config.model_dump()
+    if name in ("teacher", "dal"):
+        config["backend"] = identity_of(config["backend"])
+    else:
+        del config["backend"]
+    if name not in ("dal", "mesh_transfer"):
+        del config["faces"]
+    if name in ("bare", "colour_transfer", "teacher", "mesh_transfer_teacher"):
+        del config["steps"]
+    key = settings_key(bench, config)
     return bench.folder / "rows" / f"{name}-{key}.json"
 
 
@@ -95,7 +105,10 @@ def summary(bench: Bench) -> dict[str, Any]:
     """The flat report of the rows that are there."""
     rows: dict[str, dict[str, Any]] = {}
     for name in ROWS:
-        path = _row_file(bench, name)
+        try:
+            path = _row_file(bench, name)
+        except ModelError:  # the amplifier is not there, so no row of it is either
+            continue
         if path.is_file():
             rows[name] = json.loads(path.read_text(encoding="utf-8"))
     flat: dict[str, Any] = {

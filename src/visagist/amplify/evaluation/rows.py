@@ -7,7 +7,7 @@ shown differs. One student of all styles stands for one of each, which is severa
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Protocol
 
@@ -15,11 +15,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from visagist.amplify.backend import CropFace, open_backend
+from visagist.amplify.backend import Backend, CropFace, open_backend
 from visagist.amplify.baselines import ColourTransfer
 from visagist.amplify.evaluation.bench import MARGIN, SIDE, ZOOM, Bench, Report, settings_key
+from visagist.amplify.pixels.backend import PixelBackend
+from visagist.amplify.pixels.config import FinetuneConfig, SamplingConfig
 from visagist.amplify.pixels.examples import Progress
 from visagist.amplify.student import AUGMENT, student_recipe, train_student
+from visagist.face.align import CROP_SIZE
 from visagist.makeup.network import MakeupNetwork
 from visagist.makeup.training import MakeupRecipe
 from visagist.training.augmentation import (
@@ -133,11 +136,10 @@ def _teacher(backend: str | None, bench: Bench, report: Report) -> Predict:
 
 def _amplified(backend: str | None, name: str, bench: Bench, report: Report) -> Predict:
     chosen = backend or bench.config.backend
-    run = _run_folder(bench, name, chosen)
-    if (run / RECIPE).is_file():
+    if (run := _run_folder(bench, name, identity_of(chosen))).joinpath(RECIPE).is_file():
         return Student(run)
     targets = amplify_all(bench, chosen, report)
-    return _student(bench, name, targets, AUGMENT, report, backend=chosen)
+    return _student(bench, name, targets, AUGMENT, report, backend=identity_of(chosen))
 
 
 def _ceiling(bench: Bench, report: Report) -> Predict:
@@ -157,11 +159,40 @@ ROWS: Mapping[str, Callable[[Bench, Report], Predict]] = {
 }
 """Each row by name: makes ready what is judged. Whatever it leaves is found again."""
 
+VARIANTS: Mapping[str, Callable[[], Backend]] = {
+    "pixels-without-rdm": lambda: _pixels(bare_pass=False),
+    "pixels-without-masks": lambda: _pixels(margin=CROP_SIZE),
+    "pixels-4-steps": lambda: _pixels(steps=4),
+    "pixels-untuned": lambda: PixelBackend(tuning=FinetuneConfig(steps=0)),
+}
+"""The pixel amplifier with one part taken out, for ablations."""
+
+
+def _pixels(**sampling: int | bool) -> PixelBackend:
+    return PixelBackend(sampling=SamplingConfig.model_validate(sampling))
+
+
+@cache
+def opened(backend: str) -> Backend:
+    """A backend or one of its variants.
+
+    Raises:
+        InputError: there is none of that name.
+        ModelError: its weights are missing or damaged.
+    """
+    return VARIANTS[backend]() if backend in VARIANTS else open_backend(backend)
+
+
+def identity_of(backend: str) -> str:
+    """A backend's name with that of its weights, so that nothing of older weights is used again."""
+    engine = opened(backend)
+    return f"{backend} {engine.base.model_id}" if isinstance(engine, PixelBackend) else backend
+
 
 def fitted(bench: Bench, backend: str, report: Report) -> list[Painter]:
     """The backend's style for each style, fitted once and then loaded."""
-    engine = open_backend(backend)
-    folder = bench.folder / f"fitted-{backend}-{settings_key(bench)}"
+    engine = opened(backend)
+    folder = bench.folder / f"fitted-{backend}-{settings_key(bench, identity_of(backend))}"
     out: list[Painter] = []
     for k, style in enumerate(bench.styles):
         place, done = folder / style.name, folder / f"{style.name}.done"
@@ -178,7 +209,8 @@ def amplify_all(bench: Bench, backend: str, report: Report) -> Bytes:
     """(N, 1 + styles, 288, 288, 3) training people made up by a backend, kept on disk."""
     todo = list(bench.amplified())
     shape = (len(todo), 1 + len(bench.styles), SIDE, SIDE, 3)
-    path = bench.folder / f"amplified-{backend}-{settings_key(bench, len(todo))}.npy"
+    key = settings_key(bench, len(todo), identity_of(backend))
+    path = bench.folder / f"amplified-{backend}-{key}.npy"
     progress = Progress(path, settings_key(bench, todo), shape)
     done = progress.done()
     if done < len(todo):

@@ -89,6 +89,7 @@ def _of_person(
     gain = gain_map(people.sitters.found[i], CROP_SIZE, dict.fromkeys(PARTS, 1.0))
     regions = region_masks(labelled, CROP_SIZE)
     far = _perceptual(view, truths, predicted, judges)
+    before = None if judges.identity is None else judges.identity(view, labelled)
     out = []
     for k, style in enumerate(bench.styles):
         allowed = np.minimum(made_up_mask(labelled, style, CROP_SIZE) * 20, 1)
@@ -97,14 +98,19 @@ def _of_person(
         row["mouth_level"] = metrics.level(predicted[k], regions.mouth)
         if moved is not None:
             row["shift_sensitivity"] = metrics.shift_sensitivity(moved[k], predicted[k])
-            piped = compare(view, truths[k], predicted[k] * gain[..., None], allowed)
-            row |= {f"pipeline_{n}": piped[n] for n in ("psnr", "psnr_in_mask", "leakage")}
+            piped = predicted[k] * gain[..., None]
+            error = made_up(view, piped).astype(np.float32) - view - truths[k]
+            row["pipeline_psnr"] = metrics.psnr(error)
+            row["pipeline_leakage"] = metrics.leakage(piped, allowed)
         row |= {name: float(values[k]) for name, values in far.items()}
-        if judges.identity is not None:
-            before = judges.identity(view, labelled)
-            for name, change in (("", predicted[k]), ("_truth", truths[k])):
-                after = judges.identity(made_up(view, change), labelled)
-                row[f"identity_cosine_drop{name}"] = float(1 - before @ after)
+        if judges.identity is not None and before is not None:
+            # The floor moves nothing; its row tells what the truth moves, once for all rows.
+            floor = not predicted[k].any()
+            after = judges.identity(made_up(view, truths[k] if floor else predicted[k]), labelled)
+            moved_by = float(1 - before @ after)
+            row["identity_cosine_drop"] = 0.0 if floor else moved_by
+            if floor:
+                row["identity_cosine_drop_truth"] = moved_by
         out.append((people.names[i], style.name, row))
     return out
 
