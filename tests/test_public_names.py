@@ -31,6 +31,7 @@ def python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 def test_the_public_names() -> None:
     assert visagist.__all__ == sorted(visagist.__all__)
     assert set(visagist.__all__) == {
+        "Claim",
         "Face",
         "Gallery",
         "Generator",
@@ -42,7 +43,9 @@ def test_the_public_names() -> None:
         "__version__",
         "errors",
         "find_faces",
+        "inspect_file",
         "load_style",
+        "save_marked",
     }
     assert dir(visagist) == visagist.__all__
 

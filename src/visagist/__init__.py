@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from visagist import errors
+    from visagist.cli.marking import inspect_file, save_marked
     from visagist.face.find import find_faces
     from visagist.face.types import Face
     from visagist.gallery.gallery import Gallery
@@ -21,12 +22,14 @@ if TYPE_CHECKING:
     from visagist.makeup.inference import Makeup
     from visagist.makeup.style import Style, load_style
     from visagist.photo import Photo
+    from visagist.provenance.claims import Claim
     from visagist.recognition.inference import Recognizer
     from visagist.swap.inference import Swapper
 
     __version__: str
 
 __all__ = [
+    "Claim",
     "Face",
     "Gallery",
     "Generator",
@@ -38,10 +41,13 @@ __all__ = [
     "__version__",
     "errors",
     "find_faces",
+    "inspect_file",
     "load_style",
+    "save_marked",
 ]
 
 _HOMES = {
+    "Claim": "visagist.provenance.claims",
     "Face": "visagist.face.types",
     "Gallery": "visagist.gallery.gallery",
     "Generator": "visagist.generation.inference",
@@ -51,7 +57,9 @@ _HOMES = {
     "Style": "visagist.makeup.style",
     "Swapper": "visagist.swap.inference",
     "find_faces": "visagist.face.find",
+    "inspect_file": "visagist.cli.marking",
     "load_style": "visagist.makeup.style",
+    "save_marked": "visagist.cli.marking",
 }
 
 
