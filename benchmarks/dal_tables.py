@@ -80,4 +80,26 @@ def dal_ablations() -> str:
     return table(("", "changed", "teacher, PSNR", "DAL, PSNR", "DAL, leakage"), rows)
 
 
-TABLES = {"dal-table": dal_table, "dal-ablations": dal_ablations}
+def learn_stages() -> str:
+    """Minutes of each stage of `visagist learn`."""
+    if not (RESULTS / RELEASE / "learn.json").is_file():
+        return "Not run yet."
+    r = load("learn", RELEASE)
+    stages = [
+        (name.removeprefix("minutes_").replace("_", " "), f"{value:.1f}")
+        for name, value in r.items()
+        if name.startswith("minutes_")
+    ]
+    note = (
+        f"{r['pairs']} pairs, {r['samples']} amplified faces and {r['rejected']} rejected, "
+        f"{r['steps']} steps, backend {r['backend']}; at most {r['peak_memory_gb']} GB; "
+        f"{r['workers']} cores of {r['machine']['cpu']}"
+    )
+    return f"{table(('stage', 'minutes'), stages)}\n\n{note}."
+
+
+TABLES = {
+    "dal-table": dal_table,
+    "dal-ablations": dal_ablations,
+    "learn-stages": learn_stages,
+}

@@ -18,6 +18,7 @@ import blend_tables
 import corpus_tables
 import dal_tables
 import gallery_tables
+import generation_tables
 import head_tables
 import parser_tables
 import recognition_tables
@@ -30,20 +31,25 @@ FILES = (
     "README.md",
     "docs/papers/tinybeauty.md",
     "docs/papers/dal.md",
+    "docs/learn.md",
     "docs/face-mesh.md",
     "docs/blends.md",
     "docs/corpus.md",
     "docs/face-parser.md",
     "docs/feeding.md",
     "docs/gallery.md",
+    "docs/generation.md",
     "docs/recognition.md",
     "docs/scale.md",
     "docs/synthetic-heads.md",
+    "docs/papers/epg.md",
     "docs/papers/uir.md",
     "src/visagist/models/makeup-tiny/card.md",
     "src/visagist/models/face-mesh/card.md",
     "src/visagist/models/face-parser/card.md",
     "src/visagist/models/recognizer/card.md",
+    "src/visagist/models/generator-64/card.md",
+    "src/visagist/models/generator-64-diffusion/card.md",
 )
 
 
@@ -288,6 +294,7 @@ TABLES: dict[str, Callable[[], str]] = {
     **corpus_tables.TABLES,
     **dal_tables.TABLES,
     **gallery_tables.TABLES,
+    **generation_tables.TABLES,
     **head_tables.TABLES,
     **parser_tables.TABLES,
     **uir_tables.TABLES,

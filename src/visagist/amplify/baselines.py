@@ -76,8 +76,9 @@ class ColourTransfer:
                     continue
                 mean, spread = statistics(before, weight)
                 made_mean, made_spread = statistics(after, weight)
-                stretch = made_spread / np.maximum(spread, np.float32(_LEAST_SPREAD))
-                found[region].append((made_mean - mean, stretch))
+                stretch = made_spread / np.maximum(spread, _LEAST_SPREAD)
+                change = (made_mean - mean, np.asarray(stretch, np.float32))
+                found[region].append(change)
         changes = {
             region: RegionChange(
                 np.mean([shift for shift, _ in seen], 0, dtype=np.float32),

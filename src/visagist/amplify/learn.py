@@ -34,6 +34,10 @@ from visagist.makeup.training import MakeupRecipe
 
 Report = Callable[[str, int, int], None]
 
+STAGES = (
+    "register", "fit", "plan", "amplify", "held_out", "train_plan", "train", "judge", "install"
+)  # fmt: skip
+"""In order; each is done or not done."""
 _PAIR_BYTES = 2 * SIDE * SIDE * 3
 _ELSEWHERE = 300 << 20
 """Bytes for checkpoints, held-out faces and the model."""
@@ -239,13 +243,9 @@ class _Steps:
 
     def held_out(self, fitted: Fitted) -> HeldOut:
         """Validation people, as the amplifier makes them up."""
-        return held_out_faces(
-            self.faces,
-            fitted,
-            self.config.held_out,
-            self.folder / "held-out.npz",
-            progress=partial(self.report, "held-out people"),
-        )
+        path, told = self.folder / "held-out.npz", partial(self.report, "held-out people")
+        with self.work.stage("held_out"):
+            return held_out_faces(self.faces, fitted, self.config.held_out, path, progress=told)
 
     def trained(self, held_out: HeldOut, seconds: float | None) -> None:
         """The student."""
@@ -253,9 +253,9 @@ class _Steps:
             return
         targets, _ = read_pairset(self.folder / "set", self.folder / "targets.npy")
         strengths = read_strengths(self.folder / "set")
-        plan = self.work.result("train plan")
+        plan = self.work.result("train_plan")
         if plan is None:
-            with self.work.stage("train plan") as plan:
+            with self.work.stage("train_plan") as plan:
                 plan["steps"] = self.config.steps
                 if seconds is not None:
                     rate = steps_per_second(self._recipe(self.config.steps), targets)
@@ -308,10 +308,7 @@ def summary(work: Work) -> dict[str, Any]:
         for stage in ("register", "amplify", "train", "judge", "install")
     }
     judged = {k: v for k, v in stages["judge"].items() if k != "files"}
-    minutes = {
-        f"minutes_{stage.replace(' ', '_')}": round(work.seconds(stage) / 60, 2)
-        for stage in ("register", "fit", "plan", "amplify", "train plan", "train", "judge")
-    }
+    minutes = {f"minutes_{stage}": round(work.seconds(stage) / 60, 2) for stage in STAGES}
     return {
         "model": stages["install"].get("model", ""),
         "pairs": len(stages["register"].get("pairs", [])),
