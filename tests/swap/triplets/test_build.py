@@ -229,6 +229,16 @@ class TestBuild:
         assert build(four, out).resumed == 1
         assert (out / "part-00000.tar").stat().st_mtime_ns == marker
 
+    def test_worker_processes_write_the_same_bytes(self, corpus, tmp_path):
+        three = task(corpus, 3, mix={"wear_on_target": 1})
+        for engine in ("serial", "processes"):
+            build(three, tmp_path / engine, engine=engine, workers=1)
+        one, other = (
+            {path.name: path.read_bytes() for path in (tmp_path / engine).iterdir()}
+            for engine in ("serial", "processes")
+        )
+        assert one == other
+
     def test_a_set_grows_and_does_not_shrink(self, corpus, tmp_path, monkeypatch):
         monkeypatch.setattr(building, "PART", 2)
         out, mix = tmp_path / "set", {"wear_on_target": 1}
