@@ -62,8 +62,8 @@ class GateConfig(BaseModel):
         0.25, description="least mean change over that of the looks at the same strength", ge=0
     )
     min_difference: float = Field(
-        0.5,
-        description="levels, mean over the regions, by which two samples of one face must differ",
+        0.02,
+        description="least difference of two samples of a face over the mean change of the looks",
         ge=0,
     )
 
@@ -150,8 +150,10 @@ class Gates:
             "protected": _protected(change, allowed, face.mesh),
             "direction": self._direction(face, made, masks),
             "amount": _amount(change, allowed) / max(self.expected.amount * strength, 1e-6),
-            "difference": _nearest(made, earlier, allowed),
         }
+        if earlier:
+            nearest = min(_amount(made.astype(np.float32) - one, allowed) for one in earlier)
+            scores["difference"] = nearest / max(self.expected.amount, 1e-6)
         if self._embed is not None:
             scores["cosine"] = _cosine(self._embed, face.crop, made, face.mesh)
         return Verdict(self._reasons(scores), {k: round(v, 4) for k, v in scores.items()})
@@ -165,7 +167,7 @@ class Gates:
             or scores["protected"] > limits.max_protected,
             "colour": scores["direction"] < limits.min_direction,
             "no_makeup": scores["amount"] < limits.min_amount,
-            "copy": scores["difference"] < limits.min_difference,
+            "copy": scores.get("difference", np.inf) < limits.min_difference,
         }
         return tuple(reason for reason in REASONS if failed[reason])
 
@@ -238,12 +240,6 @@ def _enclosed(filled: NDArray[np.bool_]) -> NDArray[np.bool_]:
     left, right = (np.maximum.accumulate(f, 1) for f in (filled, filled[:, ::-1]))
     up, down = (np.maximum.accumulate(f, 0) for f in (filled, filled[::-1]))
     return np.asarray(left & right[:, ::-1] & up & down[::-1])
-
-
-def _nearest(made: Bytes, earlier: Sequence[Bytes], allowed: Floats) -> float:
-    """Mean difference in levels to the nearest earlier sample; 255 without one."""
-    values = [_amount(made.astype(np.float32) - other, allowed) for other in earlier]
-    return min(values, default=255.0)
 
 
 def _cosine(embed: Judge, one: Bytes, other: Bytes, mesh: Floats) -> float:

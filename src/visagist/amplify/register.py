@@ -66,7 +66,7 @@ class RegisterConfig(BaseModel):
         2.5, description="CIE Lab difference that the strongest twentieth of a region reaches", ge=0
     )
     over_noise: float = Field(
-        1.5, description="by what factor that exceeds the same where nothing is made up", ge=0
+        1.65, description="by what factor that exceeds the same where nothing is made up", ge=0
     )
 
 

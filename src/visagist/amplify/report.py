@@ -94,8 +94,9 @@ def _counts(
 def _scores(chunks: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
     rows = [row for chunk in chunks for row in chunk["scores"]]
     table: list[tuple[str, ...]] = [("score", "5 %", "median", "95 %")]
-    for name in rows[0] if rows else ():
-        low, middle, high = np.percentile([row[name] for row in rows], (5, 50, 95))
+    for name in sorted({name for row in rows for name in row}):
+        values = [row[name] for row in rows if name in row]
+        low, middle, high = np.percentile(values, (5, 50, 95))
         table.append((name, f"{low:.3g}", f"{middle:.3g}", f"{high:.3g}"))
     return table
 
