@@ -269,7 +269,8 @@ def _places(spectrum: _Spectrum, x: Floats, y: Floats) -> tuple[Floats, list[tup
     grid = np.zeros((len(x), _GRID, _GRID), np.complex64)
     grid[:, WAVES[SYNC][:, 1] % _GRID, WAVES[SYNC][:, 0] % _GRID] = waves
     agreement = np.fft.ifft2(grid).real.reshape(len(x), -1) * _GRID**2
-    scores = agreement.max(1) / np.sqrt(np.square(np.abs(waves)).sum(1) / 2.0)
+    spread = np.sqrt(np.square(np.abs(waves)).sum(1) / 2.0) + 1e-12  # a flat picture has no waves
+    scores = agreement.max(1) / spread
     rows, columns = np.divmod(agreement.argmax(1), _GRID)
     return scores, [(c / _GRID, r / _GRID) for c, r in zip(columns, rows, strict=True)]
 
