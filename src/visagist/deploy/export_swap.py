@@ -92,12 +92,13 @@ def swap_files(network: SwapNetwork) -> tuple[dict[str, bytes], dict[str, Any]]:
     params = sum(p.numel() for p in network.parameters())
     with torch.no_grad():
         constants = network.identity_constants(identity)
-    frame = FrameNetwork(fold_before(fold(copy.deepcopy(network))))  # type: ignore[arg-type]
+    # eval of the wrapper, too: the exporter puts back the mode it finds there on everything below
+    frame = FrameNetwork(fold_before(fold(copy.deepcopy(network)))).eval()  # type: ignore[arg-type]
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         frame(target, constants)
     jobs: dict[str, tuple[nn.Module, Mapping[str, Tensor], tuple[str, ...]]] = {
         MODEL: (frame, {"target": target, "constants": constants}, ("image", "mask")),
-        CONSTANTS: (SourceNetwork(network), {"identity": identity}, ("constants",)),
+        CONSTANTS: (SourceNetwork(network).eval(), {"identity": identity}, ("constants",)),
     }
     files, errors = {}, {}
     for name, (model, example, outputs) in jobs.items():
