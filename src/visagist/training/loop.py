@@ -201,7 +201,7 @@ def train(
         raise ConfigError(f"{out} already holds a run; pass --resume to go on, or another folder")
     parallel.wait_for_others()  # nobody writes before all have looked
     out.mkdir(parents=True, exist_ok=True)
-    # Gradients that fade to denormal numbers make convolutions on processors a hundred times slower.
+    # Gradients that fade to denormal numbers make convolutions a hundred times slower.
     torch.set_flush_denormal(True)
     run = _Run(task, config, out)
     start = 0
