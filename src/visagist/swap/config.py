@@ -53,6 +53,11 @@ class NetworkConfig(BaseModel):
         "resampling as in the released code, instead of sigmoid, zeros and pixel centres",
     )
 
+    @property
+    def masked(self) -> bool:
+        """Whether the network draws a mask; the paper's has none."""
+        return self.mask and self.kind == "patch"
+
     @model_validator(mode="after")
     def _whole_patches(self) -> NetworkConfig:
         if self.image_size % 32:
@@ -123,11 +128,17 @@ class MaskConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    area: float = Field(1.0, description="weight of the squared excess over the area's limits")
+    start: int = Field(
+        1000,
+        description="first step whose pictures teach the mask; before, every drawn pixel is worse "
+        "than a copied one, and the mask would learn to copy",
+        ge=0,
+    )
+    area: float = Field(20.0, description="weight of the squared excess over the area's limits")
     least: float = Field(0.25, description="least mean of the mask", ge=0, le=1)
     most: float = Field(0.60, description="largest mean of the mask", ge=0, le=1)
     core: float = Field(
-        0.3, description="weight of 1 - mask in the middle of the face, against copying", ge=0
+        1.0, description="weight of 1 - mask in the middle of the face, against copying", ge=0
     )
     smooth: float = Field(0.05, description="weight of the mask's total variation", ge=0)
 

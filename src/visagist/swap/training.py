@@ -57,13 +57,13 @@ class Prepared:
         target: (n, 3, s, s).
         truth: (n, 3, s, s); the target where there is no truth.
         weight: (n,).
-        identity: (n, d) unit vectors of the sources.
+        view: (n, 3, 112, 112) the recogniser's view of the sources.
     """
 
     target: Tensor
     truth: Tensor
     weight: Tensor
-    identity: Tensor
+    view: Tensor
 
 
 def scales(image: Tensor, count: int = 3) -> list[Tensor]:
@@ -152,10 +152,15 @@ class SwapTask:
         target, truth = image(batch.target), image(batch.truth)
         weight = batch.weight.to(self.device).float()
         truth = torch.where(weight[:, None, None, None] > 0, truth, target)
+        # The encoder is not asked here: it is busy with the step before, in another thread.
         view = batch.identity_crop.to(self.device).float() / 127.5 - 1
-        vectors = self.encoder(view).vectors
-        # Ahead's threads may finish before the vectors are used elsewhere: no views into buffers.
-        return Prepared(target, truth, weight, vectors.clone())
+        return Prepared(target, truth, weight, view)
+
+    @torch.no_grad()
+    def _identity(self, batch: Prepared) -> Tensor:
+        """(n, d) unit vectors of the sources."""
+        vectors: Tensor = self.encoder(batch.view).vectors
+        return vectors
 
     def losses(
         self, model: nn.Module, step: int, generator: torch.Generator
@@ -163,14 +168,16 @@ class SwapTask:
         """Every term of step ``step``; discriminators judge from their first step on."""
         batch = self._batches[step]
         target = batch.target.contiguous(memory_format=torch.channels_last)
-        out: SwapOutput = model(target, batch.identity)
-        result = blend(out.images[0], out.mask, target)
-        pictures = [result, *out.images[1:]]
+        identity = self._identity(batch)
+        out: SwapOutput = model(target, identity)
         config = self.recipe.losses
+        taught = step >= config.mask.start
+        result = blend(out.images[0], out.mask if taught else out.mask.detach(), target)
+        pictures = [result, *out.images[1:]]
         losses = self._pixel(result, out.images, batch)
-        if self.network.config.mask:
+        if self.network.config.masked:
             losses |= mask_losses(out.mask, self.core, config.mask)
-        losses |= self._judged(pictures, batch)
+        losses |= self._judged(pictures, batch, identity)
         self._drawn = None
         if step >= config.adversarial.start:
             losses |= self._adversarial(pictures, batch)
@@ -185,7 +192,7 @@ class SwapTask:
         weights = pixel_weights(batch.weight, self.face, background=config.background)
         truth = batch.truth
         losses = {"pixel": config.weight * pixel_loss(result, truth, weights)}
-        if config.raw and self.network.config.mask:
+        if config.raw and self.network.config.masked:
             raw = pixel_loss(images[0], truth, weights)
             losses["pixel_raw"] = config.weight * config.raw * raw
         if config.coarse:
@@ -194,12 +201,14 @@ class SwapTask:
             losses["pixel_coarse"] = config.weight * config.coarse * coarse
         return losses
 
-    def _judged(self, pictures: Sequence[Tensor], batch: Prepared) -> dict[str, Tensor]:
+    def _judged(
+        self, pictures: Sequence[Tensor], batch: Prepared, identity: Tensor
+    ) -> dict[str, Tensor]:
         """Identity at each scale that has a weight, and maps at the full side."""
         config = self.recipe.losses
         # Samples are drawn independently, so the first of them are as good as any.
         count = max(1, round(config.identity.share * len(batch.target)))
-        wanted = batch.identity[:count]
+        wanted = identity[:count]
         terms = []
         for number, weight in enumerate(config.identity.weights):
             if weight <= 0 and (number or config.perceptual <= 0):
@@ -264,7 +273,8 @@ class SwapTask:
         size = min(8, self.recipe.data.held_out)
         for step in range(-(-self.recipe.data.held_out // size)):
             batch = self._prepared(source.draw(step, size, 1))
-            out: SwapOutput = model(batch.target, batch.identity)
+            identity = self._identity(batch)
+            out: SwapOutput = model(batch.target, identity)
             result = blend(out.images[0], out.mask, batch.target).clamp(-1, 1)
             seen = self.encoder(self.encoder.view(result)).vectors
             before = self.encoder(self.encoder.view(batch.target)).vectors
@@ -272,8 +282,8 @@ class SwapTask:
             error = ((result - batch.truth) / 2).square().mean((1, 2, 3))
             found = {
                 "psnr": -10 * torch.log10(error[known].clamp_min(1e-9)),
-                "cosine": (seen * batch.identity).sum(1),
-                "cosine_untrue": (seen * batch.identity).sum(1)[~known],
+                "cosine": (seen * identity).sum(1),
+                "cosine_untrue": (seen * identity).sum(1)[~known],
                 "cosine_target_untrue": (seen * before).sum(1)[~known],
                 "mask_mean": out.mask.mean((1, 2, 3)),
                 "background_change": ((result - batch.target).abs() * (1 - self.face)).mean(
