@@ -32,6 +32,7 @@ __all__ = ["benchmark_swap"]
 
 Call = Callable[[], object]
 OURS, PAPER, LIVE, SOURCE = "network", "paper's layout", "live network", "constants, once a source"
+PUBLISHED = NetworkConfig(kind="paper", embedding=512, width=64)
 CEILING_MS = 40.0
 """What the network may take at most on one AVX-512 thread in float32."""
 
@@ -68,8 +69,7 @@ def benchmark_swap(
     files = open_model(model)
     engine = Swapper(files, encoder=Recognizer.from_pretrained(encoder))
     torch.manual_seed(0)
-    paper = make_network(NetworkConfig(kind="paper", embedding=512, width=64))
-    published, cost = swap_files(paper)
+    published, cost = swap_files(make_network(PUBLISHED))
     calls: dict[str, Call] = {OURS: _call(files.onnx), PAPER: _call(published[MODEL])}
     if live is not None:
         calls[LIVE] = _call(open_model(live).onnx)
