@@ -83,8 +83,8 @@ class _Block(nn.Module):
         if self._expand_conv is not None and self._bn0 is not None:
             y = F.relu6(self._bn0(self._expand_conv(y)))
         y = F.relu6(self._bn1(self._depthwise_conv(y)))
-        y = self._bn2(self._project_conv(y))
-        return y + x if self._skip else y
+        out: Tensor = self._bn2(self._project_conv(y))
+        return out + x if self._skip else out
 
 
 class EfficientNetLite0(nn.Module):
