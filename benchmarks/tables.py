@@ -22,6 +22,7 @@ import generation_tables
 import head_tables
 import parser_tables
 import recognition_tables
+import swap_tables
 import uir_tables
 from table import load as _load
 from table import table as _table
@@ -41,6 +42,7 @@ FILES = (
     "docs/generation.md",
     "docs/recognition.md",
     "docs/scale.md",
+    "docs/swap.md",
     "docs/synthetic-heads.md",
     "docs/papers/epg.md",
     "docs/papers/uir.md",
@@ -299,6 +301,7 @@ TABLES: dict[str, Callable[[], str]] = {
     **parser_tables.TABLES,
     **uir_tables.TABLES,
     **recognition_tables.TABLES,
+    **swap_tables.TABLES,
 }
 
 
