@@ -192,7 +192,8 @@ def steps_per_second(recipe: MakeupRecipe, targets: NDArray[np.uint8], *, steps:
             began = time.perf_counter()
         generator = torch.Generator(device).manual_seed(step)
         optimiser.zero_grad(set_to_none=True)
-        torch.stack(list(task.losses(task.network, step, generator).values())).sum().backward()
+        loss = torch.stack(list(task.losses(task.network, step, generator).values())).sum()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
     timed = max(1, min(2 + steps, recipe.loop.steps) - 2)
     return timed / max(1e-6, time.perf_counter() - began)

@@ -71,7 +71,8 @@ def held_out_faces(
         with np.load(path, allow_pickle=False) as stored:
             return HeldOut(stored["targets"], stored["meshes"])
     data = AmplifyConfig().data
-    crops, meshes, keys = [], [], []
+    crops, meshes = [], []
+    keys: list[str] = []
     for folder in corpora:
         corpus = Corpus.open(folder)
         records = select_faces(corpus, data, splits=("validation",))

@@ -57,6 +57,7 @@ def styles(
         ]
         print_json(document | ({"preview": str(preview)} if preview else {}))
         return
-    table((style.name, style.description) for style in [*found, *learned])
+    rows = [(style.name, style.description) for style in found]
+    table([*rows, *((style.name, style.description) for style in learned)])
     if preview is not None:
         print(preview)
