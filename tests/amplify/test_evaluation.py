@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from tests.amplify.pairs import RED
+from tests.amplify.quick import quick_recipe
 from tests.corpus.small_corpus import drawn_corpus
 from visagist.amplify.evaluation import bench as benches
-from visagist.amplify.evaluation import perceptual, protocol
+from visagist.amplify.evaluation import perceptual, protocol, rows
 from visagist.amplify.evaluation.bench import Bench, DalConfig, open_bench
 from visagist.amplify.evaluation.protocol import evaluate_dal, targets
 from visagist.amplify.evaluation.rows import ROWS, Untouched, amplify_all
@@ -47,8 +48,9 @@ def styles(corpus) -> list[Path]:
 
 
 @pytest.fixture(autouse=True)
-def quick_meshes(monkeypatch):
+def _quick(monkeypatch):
     monkeypatch.setattr(benches, "sitters", found_elsewhere)
+    monkeypatch.setattr(rows, "student_recipe", quick_recipe)
 
 
 @pytest.fixture

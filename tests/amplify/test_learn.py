@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from PIL import Image
 
 from tests.amplify.pairs import look
+from tests.amplify.quick import quick_recipe
 from tests.corpus.small_corpus import drawn_corpus
 from tests.makeup.model_folder import write_makeup_model
 from visagist.amplify import learn as learning
@@ -34,6 +36,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         return Pairs(tuple(found), (), ("one warning",))
 
     monkeypatch.setattr(learning, "load_pairs", load)
+    monkeypatch.setattr(learning, "student_recipe", quick_recipe)
     for side in ("before", "after"):
         (tmp_path / "pairs" / side).mkdir(parents=True)
         for n, one in enumerate(found):
@@ -90,7 +93,7 @@ def test_from_pairs_to_an_installed_style(home, call):
         call()
 
 
-def test_stopped_anywhere_it_goes_on(home, call, monkeypatch):
+def test_stopped_anywhere_or_with_a_full_disk_it_goes_on(home, call, monkeypatch):
     def stop(stage: str):
         def report(now: str, done: int, total: int) -> None:
             if now == stage:
@@ -98,37 +101,40 @@ def test_stopped_anywhere_it_goes_on(home, call, monkeypatch):
 
         return report
 
+    def full(*_: object, **__: object) -> Path:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
     for stage in ("fit", "train", "judge"):
         with pytest.raises(KeyboardInterrupt):
             call(report=stop(stage))
         assert not learned_styles()
-    # what was done is not done again
-    monkeypatch.setattr(learning, "amplify", None)
-    monkeypatch.setattr(learning, "load_pairs", None)
-    assert call()["steps"] == 4
-    stages = json.loads((home / "work" / "work.json").read_text())["stages"]
-    assert all("result" in stage for stage in stages.values())
-
-
-def test_a_store_that_is_full_leaves_everything_to_go_on_from(home, call, monkeypatch):
-    def full(*_: object, **__: object) -> Path:
-        raise OSError(28, "No space left on device")
-
     with monkeypatch.context() as patched:
         patched.setattr(learning, "install", full)
         with pytest.raises(DiskFullError, match="install"):
             call()
     assert not learned_styles()
-    monkeypatch.setattr(learning, "train_student", None)
-    assert call()["model"]
+    # what was done is not done again
+    for name in ("amplify", "load_pairs", "train_student", "report_student"):
+        monkeypatch.setattr(learning, name, None)
+    assert call()["steps"] == 4
+    stages = json.loads((home / "work" / "work.json").read_text())["stages"]
+    assert all("result" in stage for stage in stages.values())
 
 
 def test_little_time_makes_few_samples_and_steps(home, call, monkeypatch):
     monkeypatch.setattr(learning, "_LEAST_SAMPLES", 4)
     monkeypatch.setattr(learning, "_LEAST_STEPS", 2)
-    report = call(minutes=1e-9)
-    assert report["samples"] + report["rejected"] == 4
-    assert report["steps"] == 2
+
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(learning, "train_student", stop)
+    with pytest.raises(KeyboardInterrupt):
+        call(minutes=1e-9)
+    stages = json.loads((home / "work" / "work.json").read_text())["stages"]
+    made = stages["amplify"]["result"]
+    assert made["samples"] + made["rejected"] == 4
+    assert stages["train_plan"]["result"]["steps"] == 2
 
 
 def test_other_settings_do_not_go_on_with_old_work(home, call):
