@@ -6,23 +6,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visagist.face.raster import Floats
-from visagist.photo.colour import lab_to_rgb, rgb_to_lab
+from visagist.photo.colour import lab_to_rgb, linear_to_srgb, rgb_to_lab, srgb_to_linear
 
 __all__ = ["match_light"]
 
 _FEWEST = 64.0
 """Pixels of skin below which there is nothing to measure."""
-_SPREAD = (0.8, 1.25)
-"""How far contrast and saturation may be changed: more would be another light, not a correction."""
+_CONTRAST = (0.85, 1.15)
+"""How far contrast may be changed: more would be another light, not a correction."""
+_TINT = 3.0
+"""Largest gain of a channel in linear light."""
 
 
 def match_light(image: Floats, target: NDArray[np.uint8], skin: Floats) -> Floats:
     """Give a swapped face the target's mean colour and contrast of the skin.
 
-    Mean and standard deviation of L*, a* and b* under ``skin`` are set to the target's (Reinhard
-    et al. 2001, in CIELAB), the deviation by a factor of at most 1.25. The neck and the ears stay
-    the target's, so that a face of another colour would be a mask; this makes the swapped face
-    follow the target's skin colour as well as its light, which one picture cannot tell apart.
+    Each channel is multiplied in linear light, as another lamp would do (von Kries 1902), so that
+    the mean of the skin becomes the target's and what is dark stays dark and free of tints; then
+    mean and standard deviation of L* are set to the target's, the deviation by 15 % at most. The
+    neck and the ears stay the target's, so that a face of another colour would be a mask; this
+    makes the swapped face follow the target's skin colour as well as its light, which one picture
+    cannot tell apart.
 
     Args:
         image: (S, S, 3) levels 0..255, the network's picture.
@@ -34,17 +38,19 @@ def match_light(image: Floats, target: NDArray[np.uint8], skin: Floats) -> Float
     """
     if float(skin.sum()) < _FEWEST:
         return image
-    weights = (skin / skin.sum())[..., None]
-    ours = rgb_to_lab(np.clip(image, 0, 255) / np.float32(255))
-    theirs = rgb_to_lab(target)
-    our_mean, our_spread = _moments(ours, weights)
-    mean, spread = _moments(theirs, weights)
-    factor = np.clip(spread / np.maximum(our_spread, 1e-3), *_SPREAD).astype(np.float32)
-    return lab_to_rgb((ours - our_mean) * factor + mean) * np.float32(255)
+    weights = (skin / skin.sum())[..., None].astype(np.float32)
+    ours = srgb_to_linear(np.clip(image, 0, 255) / np.float32(255))
+    wanted = (srgb_to_linear(target) * weights).sum((0, 1))
+    gain = np.clip(wanted / np.maximum((ours * weights).sum((0, 1)), 1e-4), 1 / _TINT, _TINT)
+    lab = rgb_to_lab(linear_to_srgb((ours * gain).astype(np.float32)))
+    mean, spread = _moments(lab[..., 0], weights[..., 0])
+    target_mean, target_spread = _moments(rgb_to_lab(target)[..., 0], weights[..., 0])
+    factor = float(np.clip(target_spread / max(spread, 1e-3), *_CONTRAST))
+    lab[..., 0] = (lab[..., 0] - mean) * factor + target_mean
+    return lab_to_rgb(lab) * np.float32(255)
 
 
-def _moments(lab: Floats, weights: Floats) -> tuple[Floats, Floats]:
-    """Weighted mean and standard deviation of each channel."""
-    mean = (lab * weights).sum((0, 1))
-    variance = ((lab - mean) ** 2 * weights).sum((0, 1))
-    return mean.astype(np.float32), np.sqrt(variance).astype(np.float32)
+def _moments(values: Floats, weights: Floats) -> tuple[float, float]:
+    """Weighted mean and standard deviation."""
+    mean = float((values * weights).sum())
+    return mean, float(np.sqrt((((values - mean) ** 2) * weights).sum()))
