@@ -3,9 +3,9 @@
     python benchmarks/marks.py --data DIR [DIR...] [--pictures 16] [--unmarked 1000] [--json OUT]
 
 ``DIR`` are folders of pictures (JPEG, PNG, WebP). Pictures are shrunk to each size, never enlarged;
-sizes above theirs are sheets of several.
-``--pictures 0`` or ``--unmarked 0`` leaves a part out, and what ``OUT`` says of it as it is. Each is marked, written in a format, read back, attacked,
-and read blindly. A reading counts where it gives the very id that was written.
+sizes above theirs are sheets of several. Each is marked, written in a format, read back, attacked,
+and read blindly. A reading counts where it gives the very id that was written. ``--pictures 0`` or
+``--unmarked 0`` leaves a part out, and what ``OUT`` says of it as it is.
 """
 
 from __future__ import annotations

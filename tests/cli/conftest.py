@@ -29,6 +29,12 @@ class Ran:
         return json.loads(self.out)
 
 
+@pytest.fixture(autouse=True)
+def own_home(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The certificate that signs results is made here, never in the home of who runs the tests."""
+    monkeypatch.setenv("VISAGIST_HOME", str(tmp_path_factory.mktemp("home")))
+
+
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
     def _run(*arguments: str | Path) -> Ran:

@@ -13,6 +13,7 @@ from visagist import inspect_file
 from visagist.cli import marking
 from visagist.cli.marking import provenance_folder, require_marks, save_marked, user_credential
 from visagist.errors import (
+    CredentialError,
     InputError,
     MissingExtraError,
     PhotoFormatError,
@@ -192,6 +193,23 @@ def test_makeup_keeps_its_pixels(tmp_path):
     found = inspect_file(report.path)
     assert (found.status, found.manifest.mark_id) == ("valid", None)
     assert not list(Registry(provenance_folder() / FILE))
+
+
+def test_makeup_is_written_where_nothing_can_be_kept(tmp_path, home):
+    home.write_text("no folder")
+    report = save_marked(picture(), tmp_path / "made-up.png", MAKEUP, watermark=False)
+    assert not report.signed
+    assert "cannot be made" in report.warnings[0]
+    with pytest.raises(CredentialError, match="VISAGIST_HOME"):
+        save_marked(picture(), tmp_path / "swap.png", SWAP)
+
+
+def test_the_verb_makeup_signs_and_keeps_pixels(fake_engine, run, album):
+    ran = run("makeup", "album/a.png", "-o", "out.png")
+    assert ran.code == 0
+    found = inspect_file("out.png")
+    assert (found.status, found.manifest.claim["kind"]) == ("valid", "makeup")
+    assert found.manifest.actions[0][0] == "c2pa.opened"
 
 
 def test_what_is_there_stays(tmp_path):

@@ -15,7 +15,9 @@ from visagist.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from visagist.makeup.batch import Outcome
+    from visagist.makeup.batch import Outcome, Save, Settings
+    from visagist.photo import Photo
+    from visagist.photo.batch import Job
 
 __all__ = ["makeup"]
 
@@ -106,20 +108,42 @@ def makeup(
     chosen = model if model is not None else model_for(settings.weights)
     engine = Makeup.from_pretrained(chosen, threads=threads, protect=protect)
     engine.style_code(settings.weights)  # an unknown style is told before the first photo
+    save = _saver(model, settings)
     if single:
-        outcome = run_one(engine, jobs[0], settings)
+        outcome = run_one(engine, jobs[0], settings, save)
         if as_json:
             print_json(_document([outcome]))
         else:
             print(_line(outcome))
         return
-    outcomes = _with_progress(run_batch(engine, jobs, settings), len(jobs), quiet=as_json)
+    outcomes = _with_progress(run_batch(engine, jobs, settings, save), len(jobs), quiet=as_json)
     if as_json:
         print_json(_document(outcomes))
     else:
         print(_summary(outcomes))
     if any(outcome.status == "failed" for outcome in outcomes):
         raise typer.Exit(1)
+
+
+def _saver(model: str, settings: Settings) -> Save:
+    """Writes with metadata that say what was done; the pixels stay exactly the made-up ones."""
+    from visagist.cli.marking import save_marked
+    from visagist.provenance.claims import Claim
+
+    claim = Claim(kind="makeup", model_id=Path(model).name or model)
+
+    def save(photo: Photo, path: Path, job: Job) -> None:
+        save_marked(
+            photo,
+            path,
+            claim,
+            target=job.source,
+            watermark=False,
+            quality=settings.quality,
+            overwrite=settings.overwrite,
+        )
+
+    return save
 
 
 def parse_mix(text: str) -> dict[str, float]:

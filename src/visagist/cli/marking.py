@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from visagist.cli.output import needs_extra
-from visagist.errors import InputError, MissingExtraError, PhotoFormatError, PhotoWriteError
+from visagist.errors import (
+    CredentialError,
+    InputError,
+    MissingExtraError,
+    PhotoDamagedError,
+    PhotoFormatError,
+    PhotoWriteError,
+)
 from visagist.photo import Limits, Photo
 from visagist.photo.exif import clean
 from visagist.photo.files import read_bytes, write_atomically
@@ -50,7 +57,8 @@ class MarkReport:
 
     Attributes:
         path: the file.
-        mark_id: the id that manifest, watermark and registry share, as hexadecimal digits.
+        mark_id: the id that manifest, watermark and registry share, as hexadecimal digits; None
+            without a watermark.
         signed: whether a signed manifest is inside.
         watermark: whether the pixels carry the id.
         psnr: decibels between the picture before and after the watermark; None without one.
@@ -58,7 +66,7 @@ class MarkReport:
     """
 
     path: Path
-    mark_id: str
+    mark_id: str | None
     signed: bool
     watermark: bool
     psnr: float | None
@@ -169,19 +177,18 @@ def save_marked(
         require_marks(entry.name, credential=credential)
     seen = read_bytes(target, max_bytes=Limits().max_bytes) if isinstance(target, Path) else target
     registry = Registry(provenance_folder() / REGISTRY_FILE)
-    if claim.kind == "generated":  # the same seed gives the same pixels, mark included
-        mark_id = content_id(photo.pixels.tobytes(), claim.model_id)
-    else:
-        mark_id = registry.fresh_id()
-    psnr = None
+    mark_id, psnr = None, None
     warnings: list[str] = []
-    if watermark and min(photo.pixels.shape[:2]) < pixel_mark.SMALLEST_SIDE:
-        watermark = False
+    if watermark and min(photo.width, photo.height) < pixel_mark.SMALLEST_SIDE:
         warnings.append(
             f"no watermark: it needs {pixel_mark.SMALLEST_SIDE} pixels a side, this picture has "
             f"{photo.width} x {photo.height}"
         )
-    if watermark:
+    elif watermark:
+        if claim.kind == "generated":  # the same seed gives the same pixels, mark included
+            mark_id = content_id(photo.pixels.tobytes(), claim.model_id)
+        else:
+            mark_id = registry.fresh_id()
         marked = pixel_mark.embed(photo.pixels, mark_id)
         photo, psnr = photo.with_pixels(marked.pixels), marked.psnr
         warnings += marked.warnings
@@ -192,12 +199,12 @@ def save_marked(
     data = photo.to_bytes(
         entry.name, quality=quality, subsampling=subsampling, lossless=lossless, keep_gps=True
     )
-    sign = _signer(entry.name, claim, credential, mark_id if watermark else None, seen)
+    sign = _signer(entry.name, claim, credential, mark_id, seen)
     if isinstance(sign, str):
         warnings.append(sign)
     else:
         data = sign(data)
-    if watermark:
+    if mark_id is not None:
         registry.add(
             Entry.of(
                 mark_id,
@@ -212,7 +219,7 @@ def save_marked(
         path=path,
         mark_id=mark_id,
         signed=not isinstance(sign, str),
-        watermark=watermark,
+        watermark=mark_id is not None,
         psnr=psnr,
         warnings=tuple(warnings),
     )
@@ -232,7 +239,12 @@ def _signer(
 
     if format_name not in MIME:
         return f"not signed: {format_name} holds no manifest; JPEG, PNG and WebP do"
-    used = credential or _own()
+    try:
+        used = credential or _own()
+    except CredentialError as error:
+        if claim.kind != "makeup":  # makeup is an edit like others, and works where nothing is kept
+            raise
+        return f"not signed: {error}"
     return lambda data: sign(
         data,
         format_name,
@@ -268,7 +280,6 @@ def inspect_file(path: str | Path, *, trust: Path | None = None) -> Inspection:
     with needs_extra(EXTRA):
         from visagist.provenance.credential import own_credential, read_anchors
         from visagist.provenance.inspection import inspect
-    from visagist.errors import CredentialError, PhotoDamagedError
 
     folder = provenance_folder()
     try:

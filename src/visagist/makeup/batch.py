@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["Outcome", "Settings", "compare_path", "run_batch", "run_one"]
 
 Status = Literal["done", "skipped", "no-face", "failed"]
+Save = Callable[[Photo, Path, Job], None]
+"""Writes a picture of a job to a path."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,8 +98,8 @@ def compare_path(target: Path) -> Path:
     return target.with_name(f"{target.stem}-compare{target.suffix}")
 
 
-def run_one(engine: Makeup, job: Job, settings: Settings) -> Outcome:
-    """Open, make up and save one photo.
+def run_one(engine: Makeup, job: Job, settings: Settings, save: Save | None = None) -> Outcome:
+    """Open, make up and save one photo; ``save`` writes it, by default without marks.
 
     Raises:
         PhotoError, FaceError: as :class:`Photo` and :meth:`Makeup.apply` raise them; then nothing
@@ -120,10 +122,10 @@ def run_one(engine: Makeup, job: Job, settings: Settings) -> Outcome:
     timings |= result.timings
     start = time.perf_counter()
     make_folder(job.target.parent)
-    _save(result.photo, job.target, settings)
+    _save(result.photo, job.target, job, settings, save)
     if settings.compare:
         sheet = Photo.from_array(side_by_side(photo.pixels, result.photo.pixels))
-        _save(sheet, compare_path(job.target), settings)
+        _save(sheet, compare_path(job.target), job, settings, save)
     timings["encode"] = _since(start)
     return Outcome(
         source=job.source,
@@ -134,7 +136,9 @@ def run_one(engine: Makeup, job: Job, settings: Settings) -> Outcome:
     )
 
 
-def run_batch(engine: Makeup, jobs: Iterable[Job], settings: Settings) -> Iterator[Outcome]:
+def run_batch(
+    engine: Makeup, jobs: Iterable[Job], settings: Settings, save: Save | None = None
+) -> Iterator[Outcome]:
     """Work through ``jobs``; a result that exists is not made again unless asked.
 
     Results appear whole or not at all, so whatever stops this, the same call goes on from there.
@@ -144,7 +148,7 @@ def run_batch(engine: Makeup, jobs: Iterable[Job], settings: Settings) -> Iterat
             yield Outcome(source=job.source, target=job.target, status="skipped")
             continue
         try:
-            yield run_one(engine, job, settings)
+            yield run_one(engine, job, settings, save)
         except VisagistError as error:
             yield Outcome(
                 source=job.source,
@@ -160,9 +164,13 @@ def _finished(job: Job, settings: Settings) -> bool:
     return all(path.exists() for path in wanted)
 
 
-def _save(photo: Photo, path: Path, settings: Settings) -> None:
+def _save(photo: Photo, path: Path, job: Job, settings: Settings, save: Save | None) -> None:
     # What exists stays unless asked otherwise: of a stopped run only the missing half is written.
-    if settings.overwrite or not path.exists():
+    if path.exists() and not settings.overwrite:
+        return
+    if save is not None:
+        save(photo, path, job)
+    else:
         photo.save(path, quality=settings.quality, overwrite=settings.overwrite)
 
 
