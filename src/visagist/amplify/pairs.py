@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,15 @@ import numpy as np
 
 from visagist.amplify.backend import Look
 from visagist.amplify.register import Registration, register_pair
-from visagist.errors import DataError, FaceError, InputError, PairError, PhotoError, VisagistError
+from visagist.errors import (
+    DataError,
+    FaceError,
+    InputError,
+    MissingExtraError,
+    PairError,
+    PhotoError,
+    VisagistError,
+)
 from visagist.photo import Photo
 from visagist.photo.formats import SUFFIXES
 
@@ -126,7 +134,8 @@ def load_pairs(
     for done, pair in enumerate(files, 1):
         try:
             found = register(_open(pair.before), _open(pair.after), name=pair.name)
-        except (PhotoError, PairError, FaceError) as error:
+        # HEIC without its extra is one photo's fault, not the folder's
+        except (PhotoError, PairError, FaceError, MissingExtraError) as error:
             failures.append(error)
             reason = error.reason if isinstance(error, PairError) else "unreadable"
             left_out.append(LeftOut(pair.name, reason, str(error)))
@@ -201,44 +210,59 @@ def _listed(path: Path) -> list[PairFiles]:
 
 
 def _in_folder(folder: Path) -> tuple[list[PairFiles], list[LeftOut]]:
-    files = sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
-    inner = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
-    sides = {side: p for p in inner if (side := _side_word(p.name.lower())) is not None}
-    strays = [_not_a_photo(p) for p in files if p.suffix.lower() not in SUFFIXES]
-    photos = [p for p in files if p.suffix.lower() in SUFFIXES]
-    if {"before", "after"} <= sides.keys() and sum(
-        _side_word(p.name.lower()) is not None for p in inner
-    ) == 2:
-        named = [
-            (side, path.stem, path)
-            for side in ("before", "after")
-            for path in sorted(sides[side].iterdir())
-            if path.is_file() and not path.name.startswith(".")
+    """Pairs beside each other, in two folders, or in a folder each; and what is in none."""
+    seen = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
+    inner = [p for p in seen if p.is_dir()]
+    photos, strays = _photos([p for p in seen if p.is_file()])
+    sides = [(side, p) for p in inner if (side := _read_name(p.name)[0]) is not None]
+    if sorted(side for side, _ in sides) == ["after", "before"]:
+        pairs, rest = _two_folders(dict(sides))
+        besides = [*photos, *(p for p in inner if p not in dict(sides).values())]
+        text = "lies beside the folders of the photos before and after"
+        return pairs, strays + rest + [
+            LeftOut(p.name, "stray", f"{p.name} {text}") for p in besides
         ]
-        strays += [_not_a_photo(p) for _, _, p in named if p.suffix.lower() not in SUFFIXES]
-        named = [one for one in named if one[2].suffix.lower() in SUFFIXES]
-        named = [(side, _without_side(stem, side), path) for side, stem, path in named]
-        pairs, lonely = _paired(named)
-        text = "lies beside the folders `before` and `after`"
-        strays += [LeftOut(p.name, "stray", f"{p.name} {text}") for p in photos]
-        return pairs, strays + lonely
-    named, odd = [], []
+    named = []
     for path in photos:
         side, name = _read_name(path.stem)
         if side is None:
-            odd.append(LeftOut(path.name, "stray", f"{path.name} is named neither way"))
+            text = f"{path.name}: its name says neither before nor after"
+            strays.append(LeftOut(path.name, "stray", text))
         else:
             named.append((side, name or folder.name, path))
     pairs, lonely = _paired(named)
-    strays += odd + lonely
-    for sub in inner:  # a folder for each pair
+    strays += lonely
+    for sub in inner:
         more, rest = _in_folder(sub)
-        pairs += [
-            PairFiles(p.name if p.name == sub.name else f"{sub.name}/{p.name}", p.before, p.after)
-            for p in more
-        ]
         strays += rest
+        for pair in more:
+            name = pair.name if pair.name == sub.name.casefold() else f"{sub.name}/{pair.name}"
+            pairs.append(PairFiles(name, pair.before, pair.after))
     return pairs, strays
+
+
+def _two_folders(sides: Mapping[str, Path]) -> tuple[list[PairFiles], list[LeftOut]]:
+    """Equal names in a folder before and a folder after; names may also end in the word."""
+    named, strays = list[tuple[str, str, Path]](), list[LeftOut]()
+    for side, folder in sides.items():
+        seen = sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
+        photos, others = _photos(seen)
+        strays += others
+        for path in photos:
+            word, name = _read_name(path.stem)
+            named.append((side, name if word == side and name else path.stem, path))
+    pairs, lonely = _paired(named)
+    return pairs, strays + lonely
+
+
+def _photos(files: Iterable[Path]) -> tuple[list[Path], list[LeftOut]]:
+    photos, others = list[Path](), list[LeftOut]()
+    for path in files:
+        if path.suffix.lower() in SUFFIXES:
+            photos.append(path)
+        else:
+            others.append(LeftOut(path.name, "stray", f"{path.name} is no photo"))
+    return photos, others
 
 
 def _paired(named: Iterable[tuple[str, str, Path]]) -> tuple[list[PairFiles], list[LeftOut]]:
@@ -269,17 +293,7 @@ def _read_name(stem: str) -> tuple[str | None, str]:
     return None, stem
 
 
-def _without_side(stem: str, side: str) -> str:
-    """Also inside the two folders names may end in the word."""
-    found, name = _read_name(stem)
-    return name if found == side and name else stem.casefold()
-
-
 def _side_word(word: str) -> str | None:
     if word in _BEFORE:
         return "before"
     return "after" if word in _AFTER else None
-
-
-def _not_a_photo(path: Path) -> LeftOut:
-    return LeftOut(path.name, "stray", f"{path.name} is no photo")

@@ -9,6 +9,7 @@ estimated outside the face and taken back (:mod:`visagist.amplify.cast`).
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -251,15 +252,16 @@ def _matched(
     masks = makeup_masks(one.alignment.to_crop(one.face.mesh), VIEW)
     telling = 1 - np.clip(0.95 * (masks["lips"] + masks["eyes"]) + 0.4 * masks["skin"], 0, 1)
     weight = telling.astype(np.float32) * one.inside
-    attempts = []
-    for mirrored in (False, True):
-        pixels = np.ascontiguousarray(after[:, ::-1]) if mirrored else after
-        other = _look_at(pixels, f"{name}: the photo after", find, config)
-        found = match(one.view, other.view, weight, other.inside)
-        attempts.append((other, found, masks, mirrored))
-        if found.likeness >= config.min_likeness:
-            return attempts[-1]
-    return attempts[0]
+    what = f"{name}: the photo after"
+    other = _look_at(after, what, find, config)
+    found = match(one.view, other.view, weight, other.inside)
+    if found.likeness < config.min_likeness:
+        with suppress(PairFaceError):  # a face that is only seen one way round is no mirror image
+            turned = _look_at(np.ascontiguousarray(after[:, ::-1]), what, find, config)
+            again = match(one.view, turned.view, weight, turned.inside)
+            if again.likeness >= config.min_likeness:
+                return turned, again, masks, True
+    return other, found, masks, False
 
 
 def _not_the_same(  # noqa: PLR0917  (what the message says)
