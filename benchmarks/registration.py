@@ -15,6 +15,7 @@ import json
 import resource
 import sys
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from time import perf_counter
@@ -55,37 +56,47 @@ def main() -> int:
     parser.add_argument("--pairs", type=int, default=40, help="of the right kind")
     parser.add_argument("--wrong", type=int, default=20, help="of each wrong kind")
     parser.add_argument("--large", type=float, nargs="*", default=[4, 40], help="megapixels")
+    parser.add_argument("--only", nargs="*", help="parts; the file keeps the others")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, help="where to write the result")
     parser.add_argument("--sheet", type=Path, help="the 20 worst right pairs; never publish it")
     options = parser.parse_args()
     cv2.setNumThreads(1)
-    rng = np.random.default_rng(options.seed)
     faces = read_faces(
         options.data,
         folders=("generated", "portraits"),
         splits=(options.split,),
         without_generators=UNSHIPPED,
     )
-    faces = [faces[i] for i in rng.permutation(len(faces))]
-    result: dict[str, Any] = {
+    order = np.random.default_rng(options.seed).permutation(len(faces))
+    faces = [faces[i] for i in order]
+    right, wrong = faces[: options.pairs], faces[: options.wrong]
+    parts: dict[str, Callable[[np.random.Generator], Any]] = {
+        "right": lambda rng: right_pairs(right, rng, options.sheet),
+        "unchanged": lambda rng: unchanged(wrong, rng),
+        "another_photo": lambda rng: another_photo(options.data, options.split, options.wrong, rng),
+        "two_people": lambda rng: two_people(faces, options.wrong, rng),
+        "gates": lambda rng: gates(faces, rng),
+        "large": lambda rng: [large(faces, megapixels) for megapixels in options.large],
+    }
+    result: dict[str, Any] = {}
+    if options.json and options.json.is_file():
+        result = json.loads(options.json.read_text(encoding="utf-8"))
+    result |= {
         "machine": machine(),
         "split": options.split,
         "seed": options.seed,
         "limits": LIMITS.model_dump(),
-        "right": right_pairs(faces[: options.pairs], rng, options.sheet),
-        "unchanged": unchanged(faces[: options.wrong], rng),
-        "another_photo": another_photo(options.data, options.split, options.wrong, rng),
-        "two_people": two_people(faces, options.wrong, rng),
-        "gates": gates(faces, np.random.default_rng(options.seed)),
-        "large": [large(faces, megapixels) for megapixels in options.large],
     }
-    text = json.dumps(result, indent=2)
-    if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(text + "\n", encoding="utf-8")
-    else:
-        print(text)
+    for number, name in enumerate(parts):
+        if name not in (options.only or parts):
+            continue
+        result[name] = parts[name](np.random.default_rng([options.seed, number]))
+        if options.json:  # after each part, for all of them take their time
+            options.json.parent.mkdir(parents=True, exist_ok=True)
+            options.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    if not options.json:
+        print(json.dumps(result, indent=2))
     return 0
 
 
