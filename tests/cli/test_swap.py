@@ -143,6 +143,23 @@ def test_other_settings_never_pass_for_done(run, room, model):
     assert swap(run, model, "--target", "album", "-o", "out", "--strength", "0.5").code == 0
 
 
+def test_a_kill_right_after_a_result_loses_nothing(run, room, model, monkeypatch):
+    for name in ("broken.jpg", "tiny.png", "wall.png"):
+        (room / "album" / name).unlink()
+
+    def killed(photo, path, claim, **options):
+        photo.save(path)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("visagist.cli.marking.save_marked", killed)
+    stopped = swap(run, model, "--target", "album", "-o", "out")
+    assert stopped.code == 130
+    assert "goes on from here" in stopped.err
+    monkeypatch.undo()
+    monkeypatch.chdir(room)
+    assert swap(run, model, "--target", "album", "-o", "out").out == "0 swapped, 1 already there\n"
+
+
 def test_a_torn_journal_costs_one_line_only(run, room, model):
     for name in ("broken.jpg", "tiny.png", "wall.png"):
         (room / "album" / name).unlink()

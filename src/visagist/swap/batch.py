@@ -18,6 +18,7 @@ from visagist.errors import FaceError, PhotoFormatError, PhotoWriteError, Visagi
 from visagist.photo import Photo
 from visagist.photo.batch import Job
 from visagist.photo.decode import SEVERAL
+from visagist.photo.files import make_folder
 from visagist.swap.inference import Identity, Reference, Swapper, SwapResult
 
 __all__ = ["JOURNAL", "Outcome", "Settings", "open_target", "run_batch", "run_one"]
@@ -177,12 +178,31 @@ def run_batch(
                 yield _failed(job, PhotoWriteError(reason))
             continue
         try:
-            outcome = run_one(engine, job, settings, save)
-            _note(journal, key, digest)
+            outcome = run_one(engine, job, settings, _noting(save, journal, key, digest))
         except VisagistError as error:
             yield _failed(job, error)
         else:
             yield outcome
+
+
+def _noting(save: Save, journal: Path, key: str, digest: str) -> Save:
+    """Saving that also keeps the journal, so that a kill between the two costs nothing.
+
+    A new result is noted first: without its file the line means nothing. One that replaces another
+    is noted last, or the old file would pass for the new one.
+    """
+
+    def noted(photo: Photo, job: Job) -> Mapping[str, Any]:
+        make_folder(journal.parent)
+        new = not job.target.exists()
+        if new:
+            _note(journal, key, digest)
+        report = save(photo, job)
+        if not new:
+            _note(journal, key, digest)
+        return report
+
+    return noted
 
 
 def _failed(job: Job, error: VisagistError) -> Outcome:
