@@ -108,7 +108,7 @@ def makeup(
     chosen = model if model is not None else model_for(settings.weights)
     engine = Makeup.from_pretrained(chosen, threads=threads, protect=protect)
     engine.style_code(settings.weights)  # an unknown style is told before the first photo
-    save = _saver(model, settings)
+    save = _saver(str(chosen), settings)
     if single:
         outcome = run_one(engine, jobs[0], settings, save)
         if as_json:
