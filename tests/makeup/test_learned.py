@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from visagist.deploy.export import export_makeup
 from visagist.errors import InputError
 from visagist.makeup.learned import BUNDLED, learned_styles, model_for, style_name_taken
 from visagist.makeup.network import MakeupNetwork
+from visagist.runtime.manifest import write_manifest
 from visagist.training.run import write_run
 
 
@@ -31,6 +33,10 @@ def home(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("home")
     write_style(root / "models", "mine")
     write_style(root / "models", "several", "dawn", "dusk", "smoky")
+    other = write_style(root / "models", "other")
+    config = json.loads((other / "config.json").read_text())
+    (other / "config.json").write_text(json.dumps(config | {"kind": "face-mesh"}))
+    write_manifest(other, name="other", version="1", licence="MIT", created_by="a test")
     broken = write_style(root / "models", "broken")
     (broken / "model.onnx").write_bytes(b"x")
     (root / "models" / "notes.txt").write_text("not a model")
@@ -74,4 +80,5 @@ def test_which_names_are_taken(home):
     assert "comes with visagist" in style_name_taken("makeup-tiny")
     assert style_name_taken("mine").startswith("in the store")
     assert style_name_taken("broken").startswith("in the store")
+    assert style_name_taken("other").startswith("another kind of model")
     assert str(home / "models" / "several") in style_name_taken("dawn")

@@ -88,5 +88,14 @@ def style_name_taken(name: str) -> str:
         return "a model that comes with visagist"
     folder = user_models() / name
     if folder.exists():
-        return f"in the store ({folder})"
+        other = _kind(folder) not in ("", "makeup")
+        return f"{'another kind of model, ' if other else ''}in the store ({folder})"
     return f"a style of {learned_styles()[name].model}" if name in learned_styles() else ""
+
+
+def _kind(folder: Path) -> str:
+    """What a model folder holds; empty where that cannot be told."""
+    try:
+        return str(open_model(folder).config.get("kind", ""))
+    except VisagistError:
+        return ""
