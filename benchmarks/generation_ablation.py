@@ -424,15 +424,16 @@ def sampled(
 ) -> Tensor:
     """(JUDGED, 3, S, S): one step of a consistency model, STEPS of a diffusion model."""
     side, parts = network.image_size, []
-    for first in range(0, JUDGED, 50):
-        noise = torch.from_numpy(picture_noise(seed, first, 50, side))
+    for first in range(0, JUDGED, 64):
+        count = min(64, JUDGED - first)
+        noise = torch.from_numpy(picture_noise(seed, first, count, side))
         levels = sampling_levels(STEPS, side)
 
         def at(x: Tensor, sigma: float) -> Tensor:
             return clean_estimate(model, network, x, np.full(len(x), sigma))
 
         if stage == "consistency":
-            high = np.full(50, levels[0])
+            high = np.full(count, levels[0])
             parts.append(consistent_estimate(model, network, noise * levels[0], high))
         else:
             parts.append(multistep(clamped(at, limit), noise, levels))

@@ -84,12 +84,9 @@ def export_generator(
         ),
     ] = None,
     half: Annotated[
-        bool, typer.Option("--half", help="Store weights in half precision; compute in single.")
-    ] = False,
-    trainable: Annotated[
         bool,
-        typer.Option("--trainable/--no-trainable", help="Keep the weights for training on."),
-    ] = True,
+        typer.Option("--half", help="Store weights once and in half precision."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Export a generator of stage 2, for one step or for many, compared with torch."""
@@ -105,7 +102,6 @@ def export_generator(
         weights=average_afterwards(run, average) if average is not None else None,
         recipe=recipe,
         half=half,
-        trainable=trainable,
     )
     print_report(report, as_json=as_json)
 

@@ -22,7 +22,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.utils.flop_counter import FlopCounterMode
 
 import visagist
-from visagist.deploy.half import SMALLEST, round_weights, store_half
+from visagist.deploy.half import round_weights, store_half
 from visagist.errors import ParityError
 from visagist.face.mesh.network import MeshNetwork
 from visagist.face.mesh.training import MeshRecipe
@@ -89,10 +89,12 @@ def to_onnx(
     outputs: Sequence[str],
     *,
     batched: bool = False,
+    named: bool = False,
 ) -> bytes:
     """A single self-contained ONNX file, checked by the ONNX checker.
 
-    Shapes are static, but for the first dimension of everything where it is ``batched``.
+    Shapes are static, but for the first dimension of everything where it is ``batched``. Constants
+    keep the names and shapes of the parameters where the file is to be ``named``.
     """
     axes = {name: {0: "batch"} for name in (*inputs, *outputs)} if batched else None
     stream = io.BytesIO()
@@ -106,6 +108,7 @@ def to_onnx(
             output_names=list(outputs),
             opset_version=OPSET,
             dynamic_axes=axes,
+            do_constant_folding=not named,
             dynamo=False,
         )
     proto = onnx.load_from_string(stream.getvalue())
@@ -239,7 +242,6 @@ def export_generator(
     weights: Mapping[str, Tensor] | None = None,
     recipe: Path | None = None,
     half: bool = False,
-    trainable: bool = True,
 ) -> dict[str, Any]:
     """Export a stage-2 run of a generator to a model folder; see :func:`export_mesh`.
 
@@ -253,9 +255,8 @@ def export_generator(
         version: of the model; the package's by default.
         weights: others than the run's own average, such as one found afterwards.
         recipe: of a run that is not finished: the average of its last checkpoint is taken.
-        half: store weights in half precision; arithmetic stays single, and there is no second file
-            with half arithmetic.
-        trainable: keep ``model.safetensors`` for training on.
+        half: store the weights once and in half precision, in ``model.onnx``, from where training
+            goes on as well; arithmetic stays single.
     """
     settings, model = load_generator(run, weights, recipe=recipe)
     network = settings.network
@@ -280,7 +281,6 @@ def export_generator(
         batched=True,
         recipe=settings,
         half=half,
-        trainable=trainable,
     )
 
 
@@ -302,23 +302,23 @@ def _write(
     batched: bool = False,
     recipe: BaseModel | None = None,
     half: bool = False,
-    trainable: bool = True,
 ) -> dict[str, Any]:
     if half:
         model = round_weights(copy.deepcopy(model))
-    # before folding, so that it can be trained on
-    state = {k: v.contiguous() for k, v in model.state_dict().items()} if trainable else {}
+    state = {k: v.contiguous() for k, v in model.state_dict().items()}  # before folding: trainable
     model = deployed(fold(copy.deepcopy(model).eval()))
     config["params"] = sum(p.numel() for p in model.parameters())
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model(*example.values())
     config["gflops"] = round(counter.get_total_flops() / 1e9, 4)
-    whole = to_onnx(model, list(example.values()), list(example), outputs, batched=batched)
+    whole = to_onnx(
+        model, list(example.values()), list(example), outputs, batched=batched, named=half
+    )
     files: dict[str, bytes] = {"model.onnx": store_half(whole) if half else whole}
     report: dict[str, Any] = {"params": config["params"], "gflops": config["gflops"], "files": {}}
     errors = {"model.onnx": parity(files["model.onnx"], model, example)}
     if half:
-        state = {k: v.half() if v.numel() >= SMALLEST else v for k, v in state.items()}
+        state = {}  # model.onnx has all of it, by name
     else:
         small = _Half(copy.deepcopy(model))
         files["model-fp16.onnx"] = to_onnx(

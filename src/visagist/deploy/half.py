@@ -12,6 +12,8 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
+from visagist.training.run import HALF_NAME
+
 SMALLEST = 1024
 """Tensors with fewer numbers stay as they are; they weigh nothing, and scales keep their digits."""
 
@@ -39,7 +41,7 @@ def store_half(data: bytes) -> bytes:
         values = numpy_helper.to_array(tensor)
         if tensor.data_type != TensorProto.FLOAT or values.size < SMALLEST:
             continue
-        name, stored = tensor.name, f"{tensor.name}.half"
+        name, stored = tensor.name, f"{tensor.name}{HALF_NAME}"
         tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), stored))
         casts.append(helper.make_node("Cast", [stored], [name], to=TensorProto.FLOAT))
     for number, node in enumerate(casts):

@@ -6,7 +6,11 @@ import json
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
+import onnx
+import torch
 import yaml
+from onnx import numpy_helper
 from pydantic import BaseModel, ValidationError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -14,7 +18,11 @@ from torch import Tensor, nn
 from visagist.errors import ConfigError, DataError
 from visagist.training.parallel import model_state, rank
 
-WEIGHTS, RECIPE = "model.safetensors", "recipe.json"
+WEIGHTS, RECIPE, ONNX = "model.safetensors", "recipe.json", "model.onnx"
+HALF_NAME = ".half"
+"""Ends the name of a constant that an ONNX file stores in half precision."""
+_WRAPPED = "model."
+"""Begins the names of a network's parameters where an export has wrapped it."""
 
 Recipe = TypeVar("Recipe", bound=BaseModel)
 
@@ -59,20 +67,34 @@ def write_run(folder: Path, model: nn.Module, recipe: BaseModel) -> None:
 
 
 def read_run(folder: Path, kind: type[Recipe]) -> tuple[Recipe, dict[str, Tensor]]:
-    """The recipe and the weights of a finished run.
+    """The recipe and the weights of a finished run, or of a model folder, which is one too.
+
+    A model folder without ``model.safetensors`` keeps its weights in ``model.onnx`` alone, by name.
 
     Raises:
         DataError: the folder holds no finished run of this kind.
     """
     try:
         recipe = kind.model_validate_json((folder / RECIPE).read_text(encoding="utf-8"))
-        return recipe, load_file(folder / WEIGHTS)
+        alone = not (folder / WEIGHTS).exists() and (folder / ONNX).is_file()
+        return recipe, _constants(folder / ONNX) if alone else load_file(folder / WEIGHTS)
     except OSError as error:
         raise DataError(
             f"{folder}: no finished run here ({error.strerror}); `visagist train` writes one"
         ) from error
     except ValidationError as error:
         raise DataError(f"{folder / RECIPE}: not the recipe of this kind of run") from error
+
+
+def _constants(path: Path) -> dict[str, Tensor]:
+    """The named constants of an ONNX file, float32."""
+    graph = onnx.load_from_string(path.read_bytes()).graph
+    return {
+        tensor.name.removesuffix(HALF_NAME).removeprefix(_WRAPPED): torch.from_numpy(
+            numpy_helper.to_array(tensor).astype(np.float32)
+        )
+        for tensor in graph.initializer
+    }
 
 
 def load_weights(model: nn.Module, weights: dict[str, Tensor], where: Path) -> None:
