@@ -18,7 +18,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 import cv2
@@ -309,11 +309,11 @@ def large(faces: list[LabelledFace], megapixels: float) -> dict[str, Any]:
     before, after = (
         np.asarray(cv2.resize(p, size, interpolation=how), np.uint8) for p in (pixels, made)
     )
-    began = perf_counter()
+    began = process_time()
     found = register_pair(before, after[8:, 16:])
     return {
         "megapixels": megapixels,
-        "seconds": round(perf_counter() - began, 2),
+        "cpu_seconds": round(process_time() - began, 2),
         "peak_memory_mb_of_the_process": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         "likeness": found.report.likeness,
         "reported_error": found.report.error,
