@@ -190,8 +190,12 @@ def test_covers_that_are_painted_over_are_seen(fixed, stage):
     def over(source: Side, pixels, face):
         return np.full_like(pixels, 128)
 
+    made = {name: covered_target(side) for name, side in stage.sides.items()}
+    plain = [scene.plain for scene in made.values()]
+
     def bare(source: Side, pixels, face):
-        plain = [covered_target(side).plain for side in stage.sides.values()]
+        if pixels.shape != plain[0].shape:
+            return pixels
         return min(plain, key=lambda p: np.abs(p.astype(float) - pixels).mean())
 
     def spares(source: Side, pixels, face):
@@ -203,7 +207,7 @@ def test_covers_that_are_painted_over_are_seen(fixed, stage):
         fixed,
         [untouched(), Method("over", over), Method("spares", spares), Method("bare", bare)],
         stage,
-        cover=covered_target,
+        cover=lambda side: made[side.name],
         covered=2,
         resamples=0,
     )
