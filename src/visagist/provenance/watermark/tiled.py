@@ -158,7 +158,7 @@ def _local(strength: Plane, brightness: Plane) -> Plane:
 
     In smooth pictures it is less all over: there is little to drown, and much to be seen.
     """
-    local = strength**_CALMER
+    local: Plane = strength**_CALMER
     local = np.clip(local / np.sqrt(np.square(local).mean()), *_SPAN)
     local *= np.clip(_DARKEST + brightness / _BRIGHT, _DARKEST, 1.0)
     local *= np.clip((strength.mean() / _ROUGH) ** _CALMER, _SMOOTHEST, 1.0)
@@ -325,11 +325,13 @@ def _balanced(host: Floats, gain: Floats, spent: Floats) -> Floats:
     Solves ``margin = host + gain * amplitude`` for each, within limits, for the largest margin.
     """
     energy = float(np.square(spent).mean())
-    root = np.sqrt(energy)
+    amplitude: Floats = spent
+    root = float(np.sqrt(energy))
     low, high = -50.0, 1000.0
     for _ in range(50):
         margin = (low + high) / 2
-        amplitude = np.clip((margin - host) / gain, _WAVE_SPAN[0] * root, _WAVE_SPAN[1] * root)
+        wanted: Floats = (margin - host) / gain
+        amplitude = wanted.clip(_WAVE_SPAN[0] * root, _WAVE_SPAN[1] * root)
         if float(np.square(amplitude).mean()) > energy:
             high = margin
         else:
