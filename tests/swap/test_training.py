@@ -137,7 +137,7 @@ def test_a_share_of_the_batch_can_be_judged(monkeypatch):
 
 @pytest.mark.parametrize("start", [0, 5])
 def test_pictures_teach_the_mask_from_a_step_on(start):
-    task = task_of(recipe(mask=MaskConfig(start=start, area=0, core=0, smooth=0), adversarial=9))
+    task = task_of(recipe(mask=MaskConfig(start=start), adversarial=9))
     sum(task.losses(task.model, 3, torch.Generator()).values()).backward()
     taught = [
         p.grad is not None and bool(p.grad.any()) for p in task.network.mask_head.parameters()

@@ -176,7 +176,9 @@ class SwapTask:
         pictures = [result, *out.images[1:]]
         losses = self._pixel(result, out.images, batch)
         if self.network.config.masked:
-            losses |= mask_losses(out.mask, self.core, config.mask)
+            # Until it is taught it stays where it starts; zeros keep its weights in the graph.
+            guards = mask_losses(out.mask, self.core, config.mask)
+            losses |= {name: value * float(taught) for name, value in guards.items()}
         losses |= self._judged(pictures, batch, identity)
         self._drawn = None
         if step >= config.adversarial.start:
