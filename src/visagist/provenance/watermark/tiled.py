@@ -330,8 +330,8 @@ def _balanced(host: Floats, gain: Floats, spent: Floats) -> Floats:
     low, high = -50.0, 1000.0
     for _ in range(50):
         margin = (low + high) / 2
-        wanted: Floats = (margin - host) / gain
-        amplitude = wanted.clip(_WAVE_SPAN[0] * root, _WAVE_SPAN[1] * root)
+        wanted = np.maximum((margin - host) / gain, _WAVE_SPAN[0] * root)
+        amplitude = np.minimum(wanted, _WAVE_SPAN[1] * root)
         if float(np.square(amplitude).mean()) > energy:
             high = margin
         else:
