@@ -331,7 +331,7 @@ def _balanced(host: Floats, gain: Floats, spent: Floats) -> Floats:
     for _ in range(50):
         margin = (low + high) / 2
         wanted = np.maximum((margin - host) / gain, _WAVE_SPAN[0] * root)
-        amplitude = np.minimum(wanted, _WAVE_SPAN[1] * root)
+        amplitude = np.asarray(np.minimum(wanted, _WAVE_SPAN[1] * root), np.float64)
         if float(np.square(amplitude).mean()) > energy:
             high = margin
         else:
