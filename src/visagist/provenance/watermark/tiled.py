@@ -331,7 +331,7 @@ def _balanced(host: Floats, gain: Floats, spent: Floats) -> Floats:
     for _ in range(50):
         margin = (low + high) / 2
         wanted = np.maximum((margin - host) / gain, _WAVE_SPAN[0] * root)
-        amplitude = np.asarray(np.minimum(wanted, _WAVE_SPAN[1] * root), np.float64)
+        amplitude = np.minimum(wanted, _WAVE_SPAN[1] * root)
         if float(np.square(amplitude).mean()) > energy:
             high = margin
         else:
@@ -343,8 +343,7 @@ def _parts(structure: Plane, signs: NDArray[np.int64]) -> Floats:
     """Cosine and sine part of the waves, positive where they have the wanted sign, ``(2, N)``."""
     period = _written_period(*structure.shape)
     waves = _waves_at(structure, period, period, (0.0, 0.0))
-    parts: Floats = np.stack([waves.real, waves.imag]) * signs
-    return parts
+    return np.asarray(np.stack([waves.real, waves.imag]) * signs, np.float64)
 
 
 def _waves_at(
