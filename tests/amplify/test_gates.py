@@ -14,8 +14,8 @@ CHANGE = MADE.astype(np.float32) - FACE.crop
 
 
 def embed(picture, mesh):
-    """A vector of the coarse picture: what makes two faces alike to a simple eye."""
-    middle = picture[64:224, 64:192].reshape(10, 16, 8, 16, 3).mean((1, 3))
+    """A vector of the coarse middle of the face: what makes two alike to a simple eye."""
+    middle = picture[120:216, 88:168].reshape(6, 16, 5, 16, 3).mean((1, 3))
     coarse = (middle - middle.mean((0, 1))).ravel()
     return (coarse / np.linalg.norm(coarse)).astype(np.float32)
 
