@@ -42,7 +42,7 @@ def test_makeup_as_in_the_looks_passes_with_its_figures(gates):
 @pytest.mark.parametrize(
     ("wrong", "reason"),
     [
-        (FACE.crop + ALLOWED * (255.0 - 2 * FACE.crop), "identity"),
+        (FACE.crop + ALLOWED * (255.0 - 2.0 * FACE.crop), "identity"),
         (MADE + (1 - ALLOWED) * np.float32([6, -4, 5]), "outside"),
         (FACE.crop - CHANGE, "colour"),
         (FACE.crop + 0.1 * CHANGE, "no_makeup"),
