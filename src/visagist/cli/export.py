@@ -38,6 +38,15 @@ def export_mesh(run: Run, output: Output, as_json: Json = False) -> None:
     print_report(export(run, output), as_json=as_json)
 
 
+@app.command("closeups")
+def export_closeups(run: Run, output: Output, as_json: Json = False) -> None:
+    """Export the close-ups of the face mesh, compared with torch on fixed inputs."""
+    with needs_extra("train"):
+        from visagist.deploy.export import export_closeups as export
+
+    print_report(export(run, output), as_json=as_json)
+
+
 @app.command("parser")
 def export_parser(run: Run, output: Output, as_json: Json = False) -> None:
     """Export the parser, compared with torch on fixed inputs."""

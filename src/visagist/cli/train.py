@@ -91,6 +91,36 @@ def train_mesh(
     print(run)
 
 
+@app.command("closeups")
+def train_closeups(
+    recipe: Recipe,
+    data: Annotated[
+        list[Path],
+        typer.Option(metavar="CORPUS", help="A corpus; give it again for more of them."),
+    ],
+    output: Output,
+    cache: Cache = None,
+    resume: Resume = False,
+    workers: Annotated[int, typer.Option(min=0, help="Threads that make batches ahead.")] = 1,
+) -> None:
+    """Train the face mesh's second look at eyes and lips."""
+    with needs_extra("train"), needs_extra("corpus"):
+        from visagist.face.mesh.closeup_training import train
+
+    with _preparing() as preparing:
+        run = train(
+            recipe,
+            data=data,
+            output=output,
+            cache=cache,
+            resume=resume,
+            workers=workers,
+            preparing=preparing,
+            progress=_print_step,
+        )
+    print(run)
+
+
 @app.command("parser")
 def train_parser(
     recipe: Recipe,

@@ -24,6 +24,9 @@ from torch.utils.flop_counter import FlopCounterMode
 import visagist
 from visagist.deploy.half import round_weights, store_half
 from visagist.errors import ParityError
+from visagist.face.mesh.closeup_network import CloseupNetwork
+from visagist.face.mesh.closeup_training import CloseupRecipe
+from visagist.face.mesh.closeups import REGIONS, SIZE, region_points
 from visagist.face.mesh.network import MeshNetwork
 from visagist.face.mesh.training import MeshRecipe
 from visagist.face.parser.classes import CLASSES
@@ -156,6 +159,24 @@ def export_mesh(run: Path, output: Path, *, version: str | None = None) -> dict[
         outputs=("points", "confidence"),
         config=config,
         name="face-mesh",
+        version=version,
+    )
+
+
+def export_closeups(run: Path, output: Path, *, version: str | None = None) -> dict[str, Any]:
+    """Export a run of the mesh's close-ups to a model folder; see :func:`export_mesh`."""
+    recipe, weights = read_run(run, CloseupRecipe)
+    model = CloseupNetwork(recipe.network)
+    load_weights(model, weights, run)
+    counts = {name: len(region_points(name)[0]) for name in REGIONS}
+    return _write(
+        run,
+        output,
+        model,
+        example={"eyes": _noise((2, 3, SIZE, SIZE)), "lips": _noise((1, 3, SIZE, SIZE))},
+        outputs=("eye_points", "lip_points"),
+        config={"kind": "mesh-closeups", "points": counts, **recipe.network.model_dump()},
+        name="mesh-closeups",
         version=version,
     )
 

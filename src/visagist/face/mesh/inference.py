@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from visagist.errors import ModelDamagedError
 from visagist.face.align import Alignment, align, crop, similarity
+from visagist.face.mesh.closeups import Closeups
 from visagist.face.topology import (
     N_POINTS,
     canonical_points,
@@ -36,9 +37,17 @@ class MeshPredictor:
         model: an opened ``face-mesh`` model.
         threads: of ONNX Runtime.
         passes: 1 runs the network once a face, 2 runs it three times; more brings nothing.
+        closeups: look at eyes and lips again, or nothing.
     """
 
-    def __init__(self, model: ModelFiles, *, threads: int = 1, passes: int = 2) -> None:
+    def __init__(
+        self,
+        model: ModelFiles,
+        *,
+        threads: int = 1,
+        passes: int = 2,
+        closeups: Closeups | None = None,
+    ) -> None:
         try:
             self.size = int(model.config["input_size"])
             self.field = float(model.config["field"])
@@ -46,20 +55,30 @@ class MeshPredictor:
             raise ModelDamagedError(
                 f"{model.path / 'config.json'}: {error} is missing or wrong; reinstall visagist"
             ) from error
-        self.passes = passes
+        self.passes, self.closeups = passes, closeups
         self._session: Any = make_session(model.onnx, threads=threads)
 
     @classmethod
     def from_pretrained(
-        cls, name_or_dir: str | os.PathLike[str] = "face-mesh", *, threads: int = 1
+        cls,
+        name_or_dir: str | os.PathLike[str] = "face-mesh",
+        *,
+        threads: int = 1,
+        closeups: str | os.PathLike[str] | None = None,
     ) -> MeshPredictor:
         """Open a bundled or own model.
+
+        Args:
+            name_or_dir: of the mesh network.
+            threads: of ONNX Runtime.
+            closeups: name or folder of the networks for eyes and lips; nothing to do without.
 
         Raises:
             ModelMissingError: there is no such model.
             ModelDamagedError: a file does not match its manifest.
         """
-        return cls(open_model(name_or_dir), threads=threads)
+        near = None if closeups is None else Closeups.from_pretrained(closeups, threads=threads)
+        return cls(open_model(name_or_dir), threads=threads, closeups=near)
 
     def predict(
         self, pixels: NDArray[np.uint8], detection: Detection
@@ -78,6 +97,8 @@ class MeshPredictor:
         for _ in range(self.passes - 1):
             alignment = self._crop_of(align(mesh))
             mesh, confidence = self._run(pixels, alignment, mirror=True)
+        if self.closeups is not None:
+            mesh = self.closeups.refine(pixels, mesh)
         return mesh, confidence
 
     def _crop_of(self, alignment: Alignment) -> Alignment:
