@@ -2,8 +2,10 @@
 
 Makeup covers: what it adds to a place depends on the colour below. So a layer is a colour and an
 opacity, ``after = before + change + slope (before - base)``, and both follow from a few looks by
-least squares at every texel of the atlas. With one look, or where all looks have the same colour,
-the slope goes to 0 and the mean change is left.
+least squares at every texel of the atlas. One look, or several of the same colour, cannot tell the
+slope: there it goes to what the change itself tells. Darkening by a third covers a third at least.
+Nor can one look tell makeup from where its mesh is off, so that the other half of the face is heard
+as well, as far as the two agree, and the less the more looks there are.
 """
 
 from __future__ import annotations
@@ -26,8 +28,18 @@ Floats = NDArray[np.float32]
 
 POOL = 1.0
 """Standard deviation in texels of the neighbourhood that a slope is estimated from."""
-RIDGE = 100.0
-"""Variance of colour, in levels squared, below which a slope is not believed."""
+RIDGE = 1600.0
+"""Variance of colour, in levels squared, that one look would need for its slope to be believed as
+much as the expected one; several looks need their number's part of it."""
+COVER = 0.6
+"""Expected slope as a part of the least opacity that makes the change. Pure paint of the end of the
+scale has 1; other pigments cover more, and light that a product adds covers nothing."""
+MIRROR = 0.5
+"""Weight in looks of the other half of the face."""
+_AGREE = 12.0
+"""Levels by which the halves may differ, over a few texels, before they stop being one style."""
+_HALF = 3.0
+"""Standard deviation in texels over which they are compared; less is where meshes are off."""
 _GLANCING = 0.15
 """Cosine below which a surface is seen too obliquely to be painted at full strength."""
 _LEAST_WEIGHT = 1e-3
@@ -54,18 +66,62 @@ class Evidence:
     def __add__(self, other: Evidence) -> Evidence:
         return Evidence(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
-    def layers(self, *, pool: float = POOL, ridge: float = RIDGE) -> Layers:
-        """Least squares at every texel, pooled over its neighbourhood."""
-        weight = np.maximum(self.weight, _LEAST_WEIGHT)
-        base, change = self.before / weight, self.change / weight
-        near = np.maximum(_blurred(self.weight, pool), _LEAST_WEIGHT)
-        x, y = _blurred(self.before, pool) / near, _blurred(self.change, pool) / near
-        variance = np.maximum(_blurred(self.square, pool) / near - x * x, 0)
-        covariance = _blurred(self.product, pool) / near - x * y
+    def mirrored(self) -> Evidence:
+        """The same of the face's mirror image; the atlas is symmetric."""
+        return Evidence(*(np.asarray(getattr(self, f.name)[:, ::-1]) for f in fields(self)))
+
+    def layers(
+        self,
+        *,
+        pool: float = POOL,
+        ridge: float = RIDGE,
+        cover: float = COVER,
+        mirror: float = MIRROR,
+    ) -> Layers:
+        """Least squares at every texel, pooled over its neighbourhood.
+
+        Args:
+            pool: standard deviation of the neighbourhood in texels.
+            ridge: strength of the expected slope, see :data:`RIDGE`.
+            cover: the expected slope, see :data:`COVER`; 0 expects none.
+            mirror: weight of the face's other half, see :data:`MIRROR`.
+        """
+        total = self._with_other_half(mirror) if mirror else self
+        weight = np.maximum(total.weight, _LEAST_WEIGHT)
+        base, change = total.before / weight, total.change / weight
+        near = np.maximum(_blurred(total.weight, pool), _LEAST_WEIGHT)
+        x, y = _blurred(total.before, pool) / near, _blurred(total.change, pool) / near
+        variance = np.maximum(_blurred(total.square, pool) / near - x * x, 0)
+        covariance = _blurred(total.product, pool) / near - x * y
         # More than covering wholly, or than doubling the contrast, is noise.
-        slope = np.clip(covariance / (variance + np.float32(ridge)), -1, 1)
-        parts = (base, change, slope, np.minimum(self.weight[..., 0], 1))
+        held = np.float32(ridge) / np.maximum(near, 1)
+        expected = -np.float32(cover) * _least_opacity(base, change)
+        slope = np.clip((covariance + held * expected) / (variance + held), -1, 1)
+        parts = (base, change, slope, np.minimum(total.weight[..., 0], 1))
         return Layers(*(np.asarray(part, np.float32) for part in parts))
+
+    def _with_other_half(self, mirror: float) -> Evidence:
+        other = self.mirrored()
+        means = [
+            _blurred(half.change, _HALF) / np.maximum(_blurred(half.weight, _HALF), _LEAST_WEIGHT)
+            for half in (self, other)
+        ]
+        apart = ((means[0] - means[1]) ** 2).mean(2, keepdims=True)
+        # A place that only the other half shows has nothing to disagree with.
+        agree = np.where(self.weight > 0.1, np.exp(-apart / (2 * _AGREE**2)), 1)
+        share = np.float32(mirror) * agree / np.maximum(other.weight, 1)
+        return Evidence(
+            *(
+                np.asarray(getattr(self, f.name) + share * getattr(other, f.name), np.float32)
+                for f in fields(self)
+            )
+        )
+
+
+def _least_opacity(base: Floats, change: Floats) -> Floats:
+    """0..1: how much of the colour below any paint must cover that changes it so."""
+    room = np.where(change > 0, 255 - base, base)
+    return np.asarray(np.clip(np.abs(change) / np.maximum(room, 8), 0, 1), np.float32)
 
 
 def _blurred(field: Floats, sigma: float) -> Floats:
