@@ -68,7 +68,7 @@ def bundled_models() -> Path:
 
 
 def user_models() -> Path:
-    """The user's folder for models of their own, which need not exist; `visagist learn` makes it."""
+    """The user's folder for models of their own, which need not exist; `learn` makes it."""
     return user_data() / "models"
 
 
