@@ -23,6 +23,7 @@ from visagist.amplify.pairs import find_pairs, load_pairs
 from visagist.amplify.pairset import SIDE, read_pairset
 from visagist.amplify.student import START, steps_per_second, student_recipe, train_student
 from visagist.amplify.styled import HeldOut, held_out_faces, read_strengths, report_student
+from visagist.amplify.template import open_template
 from visagist.amplify.work import Work, require_space
 from visagist.corpus.blends.gate import Gate
 from visagist.corpus.corpus import INDEX
@@ -58,6 +59,9 @@ class LearnConfig(BaseModel):
     held_out: int = Field(64, ge=1, description="validation people that the result is judged on")
     start: str = Field(START, description="makeup model that the student starts from")
     seed: int = Field(0, ge=0, description="of everything that is drawn at random")
+    from_photo: bool = Field(
+        False, description="the pairs are one photo of a made-up face, its before is estimated"
+    )
 
 
 def learn(
@@ -136,12 +140,16 @@ def check_name(name: str, *, replace: bool = False) -> None:
 def _about(pairs: Path, name: str, faces: Sequence[Path], config: LearnConfig) -> dict[str, Any]:
     """What the work is about; files count by their bytes, wherever they lie."""
     sha = hashlib.sha256()
-    for pair in find_pairs(pairs)[0]:
-        for path in (pair.before, pair.after):
-            try:
-                sha.update(f"{pair.name}/{path.name}".encode() + path.read_bytes())
-            except OSError as error:
-                raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+    files = (
+        [(pairs.stem, pairs)]
+        if config.from_photo
+        else [(p.name, path) for p in find_pairs(pairs)[0] for path in (p.before, p.after)]
+    )
+    for pair_name, path in files:
+        try:
+            sha.update(f"{pair_name}/{path.name}".encode() + path.read_bytes())
+        except OSError as error:
+            raise DataError(f"{path}: cannot be read ({error.strerror})") from error
     return {
         "style": name,
         "pairs": sha.hexdigest(),
@@ -187,6 +195,11 @@ class _Steps:
         path = self.folder / "looks.npz"
         if self.work.result("register") is None:
             with self.work.stage("register") as result:
+                if self.config.from_photo:
+                    look = open_template(self.pairs)
+                    _write_looks(path, [look])
+                    result |= {"pairs": [{"name": look.name}], "left_out": [], "warnings": []}
+                    return [look]
                 found = load_pairs(self.pairs, progress=partial(self.report, "register"))
                 _write_looks(path, found.looks)
                 result |= {

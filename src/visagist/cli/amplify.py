@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 __all__ = ["amplify"]
 
 
+ESTIMATED = "one photo without its before: makeup that could be a bare face's own colour is lost"
+"""What a person should know who learns from a photo alone."""
+
+
 class Backend(StrEnum):
     """The names of ``visagist.amplify.backend.BACKENDS``."""
 
@@ -68,6 +72,13 @@ def amplify(
     address: Annotated[
         str | None, typer.Option(help="Of a Ray cluster; without it Ray starts here.")
     ] = None,
+    from_photo: Annotated[
+        bool,
+        typer.Option(
+            "--from-photo",
+            help="PAIRS is one photo of a made-up face; how it looked before is estimated.",
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Learn a style from a few pairs and wear it on thousands of faces; goes on where it was."""
@@ -82,11 +93,19 @@ def amplify(
         seeds=seeds,
         seed=seed,
     )
-    with progress_bar("register", None, quiet=as_json) as advance:
-        found = load_pairs(pairs, progress=advance)
+    if from_photo:
+        from visagist.amplify.pairs import Pairs as Found
+        from visagist.amplify.template import open_template
+
+        looks = (open_template(pairs),)
+        found = Found((), (), (ESTIMATED,))
+    else:
+        with progress_bar("register", None, quiet=as_json) as advance:
+            found = load_pairs(pairs, progress=advance)
+        looks = found.looks
     with needs_extra("scale"), Bars(quiet=as_json) as bars:  # only the engine ray imports more
         made = run(
-            found.looks,
+            looks,
             faces,
             output,
             config,

@@ -66,6 +66,13 @@ def learn(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes; one a core by default.")
     ] = None,
+    from_photo: Annotated[
+        bool,
+        typer.Option(
+            "--from-photo",
+            help="PAIRS is one photo of a made-up face; how it looked before is estimated.",
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Learn a makeup style from a few before/after photos, and install it.
@@ -89,6 +96,7 @@ def learn(
         held_out=held_out,
         start=start,
         seed=seed,
+        from_photo=from_photo,
     )
     corpora = faces or [_usual_faces(user_data() / "faces")]
     try:
