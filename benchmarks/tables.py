@@ -20,6 +20,7 @@ import dal_tables
 import gallery_tables
 import generation_tables
 import head_tables
+import marks_tables
 import parser_tables
 import recognition_tables
 import swap_tables
@@ -39,6 +40,7 @@ FILES = (
     "docs/face-parser.md",
     "docs/feeding.md",
     "docs/gallery.md",
+    "docs/marks.md",
     "docs/generation.md",
     "docs/recognition.md",
     "docs/scale.md",
@@ -298,6 +300,7 @@ TABLES: dict[str, Callable[[], str]] = {
     **gallery_tables.TABLES,
     **generation_tables.TABLES,
     **head_tables.TABLES,
+    **marks_tables.TABLES,
     **parser_tables.TABLES,
     **uir_tables.TABLES,
     **recognition_tables.TABLES,
