@@ -56,17 +56,21 @@ class Mask:
         self.draw = ImageDraw.Draw(self.image)
 
     def dot(self, x: float, y: float, across: float, down: float) -> None:
+        """An ellipse."""
         box = [FINE * v for v in (x - across, y - down, x + across, y + down)]
         self.draw.ellipse(box, fill=255)
 
     def area(self, points: Points, value: int = 255) -> None:
+        """A filled polygon."""
         self.draw.polygon([(FINE * x, FINE * y) for x, y in points], fill=value)
 
     def line(self, points: Points, width: float) -> None:
+        """A line through points."""
         path = [(FINE * x, FINE * y) for x, y in points]
         self.draw.line(path, fill=255, width=round(FINE * width), joint="curve")
 
     def done(self, blur: float, opacity: float) -> Image.Image:
+        """The mask at the picture's size."""
         size = (self.image.width // FINE, self.image.height // FINE)
         soft = self.image.resize(size, Image.Resampling.BOX).filter(ImageFilter.GaussianBlur(blur))
         return soft.point([round(v * opacity) for v in range(256)])
@@ -103,7 +107,10 @@ def stripes(picture: Image.Image, face: dict[str, Points], unit: float) -> Image
         steps = [t / 24 for t in range(25)]
         mask.line(
             [
-                [(1 - t) ** 2 * p + 2 * t * (1 - t) * q + t * t * r for p, q, r in zip(a, b, c)]
+                [
+                    (1 - t) ** 2 * p + 2 * t * (1 - t) * q + t * t * r
+                    for p, q, r in zip(a, b, c, strict=True)
+                ]
                 for t in steps
             ],
             3.5 * unit,

@@ -38,7 +38,7 @@ def main() -> None:
     backend = open_backend(asked.backend)
     faces = [opened(path) for path in asked.face]
     bare = np.stack([face.crop for face in faces])
-    rows = [[look.after for look in found.looks][:4] + [template.after, template.before], bare]
+    rows = [[*(x.after for x in found.looks[:4]), template.after, template.before], bare]
     for looks in (found.looks, [template]):
         made = bare + backend.fit(looks).render(faces)
         rows.append(np.clip(np.rint(made), 0, 255).astype(np.uint8))
