@@ -63,7 +63,7 @@ class GateConfig(BaseModel):
     )
     min_difference: float = Field(
         0.02,
-        description="least difference of two samples of a face over the mean change of the looks",
+        description="least difference of two samples of a face, over the change of the later one",
         ge=0,
     )
 
@@ -153,7 +153,7 @@ class Gates:
         }
         if earlier:
             nearest = min(_amount(made.astype(np.float32) - one, allowed) for one in earlier)
-            scores["difference"] = nearest / max(self.expected.amount, 1e-6)
+            scores["difference"] = nearest / max(_amount(change, allowed), 1e-6)
         if self._embed is not None:
             scores["cosine"] = _cosine(self._embed, face.crop, made, face.mesh)
         return Verdict(self._reasons(scores), {k: round(v, 4) for k, v in scores.items()})
