@@ -21,7 +21,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from visagist import __version__
-from visagist.amplify.backend import Look, open_backend
+from visagist.amplify.backend import DEFAULT, Look, open_backend
 from visagist.amplify.chunk import (
     Amplifier,
     FaceDraws,
@@ -58,7 +58,7 @@ class AmplifyConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     count: int = Field(4000, description="samples that are drawn; gates reject some", ge=1)
-    backend: str = Field("pixels", description="what learns the style and paints it")
+    backend: str = Field(DEFAULT, description="what learns the style and paints it")
     strength: tuple[float, float] = Field(
         (0.7, 1.0), description="range of strengths; 1 is the style as the pairs wear it"
     )

@@ -111,12 +111,17 @@ BACKENDS = {
 """Name of each backend and where its class is; called without arguments it has its defaults."""
 
 
+DEFAULT = "mesh"
+"""The one that is bundled whole; the pixel amplifier needs a base (`visagist train amplifier`)."""
+
+
 def open_backend(name: str) -> Backend:
     """A backend by its name; what it needs is imported now.
 
     Raises:
         InputError: there is no backend of that name.
         ModuleNotFoundError: an extra that it needs is not installed.
+        MissingExtraError: the same, where the backend says so itself.
     """
     if name not in BACKENDS:
         raise InputError(f"there is no amplifier {name!r}; there are {', '.join(BACKENDS)}")

@@ -17,7 +17,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from visagist.amplify.amplify import AmplifyConfig, amplify
-from visagist.amplify.backend import CropFace, Fitted, Look, open_backend
+from visagist.amplify.backend import DEFAULT, CropFace, Fitted, Look, open_backend
 from visagist.amplify.install import install, write_card
 from visagist.amplify.pairs import find_pairs, load_pairs
 from visagist.amplify.pairset import SIDE, read_pairset
@@ -53,7 +53,7 @@ class LearnConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    backend: str = Field("pixels", description="what learns the style from the pairs")
+    backend: str = Field(DEFAULT, description="what learns the style from the pairs")
     count: int = Field(4000, ge=8, description="amplified samples to draw, if time allows")
     steps: int = Field(2500, ge=1, description="of the student's training, if time allows")
     held_out: int = Field(64, ge=1, description="validation people that the result is judged on")

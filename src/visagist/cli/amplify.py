@@ -48,7 +48,7 @@ def amplify(
     name: Annotated[
         str | None, typer.Option(help="Of the style; by default that of PAIRS.")
     ] = None,
-    backend: Annotated[Backend, typer.Option(help="What learns the style.")] = Backend.pixels,
+    backend: Annotated[Backend, typer.Option(help="What learns the style.")] = Backend.mesh,
     strength: Annotated[
         str, typer.Option(metavar="LOW:HIGH", help="Strengths are drawn from this range.")
     ] = "0.7:1.0",

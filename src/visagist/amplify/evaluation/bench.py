@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from visagist.amplify.backend import CropFace, Look
+from visagist.amplify.backend import DEFAULT, CropFace, Look
 from visagist.amplify.pixels.examples import Sitters, sitters
 from visagist.corpus.corpus import Corpus
 from visagist.corpus.feed.cache import FaceCache, cached_faces
@@ -62,7 +62,7 @@ class DalConfig(BaseModel):
     )
     steps: int = Field(1000, ge=1, description="of every student")
     seed: int = Field(0, ge=0, description="of trainings and of what backends draw at random")
-    backend: str = Field("pixels", description="the amplifier of the DAL rows")
+    backend: str = Field(DEFAULT, description="the amplifier of the DAL rows")
 
 
 @dataclass(frozen=True)
