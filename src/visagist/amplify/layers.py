@@ -88,7 +88,8 @@ class Evidence:
         """
         total = self._with_other_half(mirror) if mirror else self
         weight = np.maximum(total.weight, _LEAST_WEIGHT)
-        base, change = total.before / weight, total.change / weight
+        base = np.asarray(total.before / weight, np.float32)
+        change = np.asarray(total.change / weight, np.float32)
         near = np.maximum(_blurred(total.weight, pool), _LEAST_WEIGHT)
         x, y = _blurred(total.before, pool) / near, _blurred(total.change, pool) / near
         variance = np.maximum(_blurred(total.square, pool) / near - x * x, 0)

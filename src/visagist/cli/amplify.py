@@ -97,12 +97,12 @@ def amplify(
         from visagist.amplify.pairs import Pairs as Found
         from visagist.amplify.template import open_template
 
-        looks = (open_template(pairs),)
+        looks = [open_template(pairs)]
         found = Found((), (), (ESTIMATED,))
     else:
         with progress_bar("register", None, quiet=as_json) as advance:
             found = load_pairs(pairs, progress=advance)
-        looks = found.looks
+        looks = list(found.looks)
     with needs_extra("scale"), Bars(quiet=as_json) as bars:  # only the engine ray imports more
         made = run(
             looks,
