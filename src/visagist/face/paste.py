@@ -40,7 +40,7 @@ def paste_residual(
     touched = np.abs(residual).max(2) >= 0.25
     for target, change in _strips(out, residual, touched, alignment, Image.Resampling.BILINEAR):
         # rounded before it is added: half a level of change must not depend on what it is added to
-        _write(target, np.rint(change) + target)
+        _write(target, np.asarray(np.rint(change) + target, np.float32))
     return out
 
 
@@ -69,7 +69,8 @@ def paste_crop(
         share = part[..., 3:]
         cover = np.where(share > _UNSEEN, np.clip(share, 0, 1), np.float32(0))
         scale = np.divide(cover, share, out=np.zeros_like(share), where=share > _UNSEEN)
-        _write(target, target + (part[..., :3] * scale - cover * target))
+        laid = target + (part[..., :3] * scale - cover * target)
+        _write(target, np.asarray(laid, np.float32))
     return out
 
 
