@@ -45,7 +45,7 @@ def main() -> None:
     sheet = np.vstack([np.hstack(list(row)) for row in rows])
     picture = Image.fromarray(sheet)
     picture.resize((sheet.shape[1] * 3 // 4, sheet.shape[0] * 3 // 4)).save(
-        asked.output, quality=82
+        asked.output, quality=66
     )
 
 

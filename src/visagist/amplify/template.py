@@ -9,7 +9,7 @@ together, which halves what is left of the photo's own light.
 
 The look made this way is like a registered pair to all backends. What it cannot hold: the face's
 own features where they are unusual (freckles, a beard, heavy brows) count as makeup, and makeup
-within the natural spread (a nude lipstick, an even foundation) is lost.
+within the natural spread (a nude lipstick, an even foundation) is lost. The forehead is left out.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ def style_of(canvas: Canvas, bare: BareFaces, *, natural: float = NATURAL) -> Fl
     """
     colours, seen = relative_colours(canvas)
     mean, spread, known = (_full(part) for part in (bare.mean, bare.spread, bare.known))
-    weight = seen * known
+    weight = seen * known * _below_forehead()
     both = np.stack([weight, weight[:, ::-1]])[..., None]
     apart = colours - mean
     sides = np.stack([apart, apart[:, ::-1]])
@@ -174,6 +174,14 @@ def style_of(canvas: Canvas, bare: BareFaces, *, natural: float = NATURAL) -> Fl
     near = _blurred(distance) / np.maximum(_blurred(known_here), 1e-3)
     keep = np.clip(1 - natural / np.maximum(near, 1e-6), 0, 1)
     return np.asarray(keep * joined * known_here, np.float32)
+
+
+@lru_cache(maxsize=1)
+def _below_forehead() -> Floats:
+    """(A, 1) 0..1: from the brows down; above, hats, fringes and their shadows look like paint."""
+    top = float(atlas_points()[[105, 334], 1].min())
+    rows = np.arange(ATLAS_SIZE, dtype=np.float32)[:, None] + np.float32(0.5)
+    return np.asarray(np.clip((rows - (top - 16)) / 12, 0, 1), np.float32)
 
 
 def _full(field: Floats) -> Floats:
