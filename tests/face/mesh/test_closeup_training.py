@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from tests.makeup.made_face import drawn_face, drawn_mesh
+from visagist.corpus.feed.cache import FaceCache
 from visagist.deploy.export import export_closeups
 from visagist.errors import ConfigError, DataError, ModelDamagedError
 from visagist.face.mesh.closeup_training import (
@@ -13,6 +14,7 @@ from visagist.face.mesh.closeup_training import (
     FoundFaces,
     point_weights,
     run_loop,
+    spread,
     view,
 )
 from visagist.face.mesh.closeups import REGIONS, Closeups, region_points
@@ -103,6 +105,15 @@ def test_fine_points_weigh_more_and_the_mean_is_one():
         fine = np.isin(region_points(name)[0], REGIONS[name].fine)
         assert weights.mean() == pytest.approx(1)
         assert weights[fine].min() == pytest.approx(3 * weights[~fine].max())
+
+
+def test_large_corpora_are_thinned_evenly():
+    people = faces(5)
+    cache = FaceCache(people.crops, people.labelled, tuple("abcde"), ("train",) * 5, 1.125)
+    assert spread(cache, 5) is cache
+    thin = spread(cache, 3)
+    assert thin.keys == ("a", "c", "e") and len(thin.splits) == 3
+    assert np.array_equal(thin.crops, people.crops[::2])
 
 
 def test_shares_must_fit_the_corpora():

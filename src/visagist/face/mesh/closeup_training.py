@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -65,6 +65,9 @@ class CloseupRecipe(BaseModel):
     shares: tuple[float, ...] = Field(
         (), description="how often a face of each corpus is drawn; all alike by default"
     )
+    most: int = Field(
+        4000, description="faces of a corpus and split that are used, evenly spread", ge=1
+    )
     network: CloseupNetworkConfig = CloseupNetworkConfig()
     training: CloseupTrainingConfig = CloseupTrainingConfig()
     augment: AugmentConfig = AugmentConfig()
@@ -114,6 +117,20 @@ def found_faces(
         report(i + 1, len(faces))
     unit = faces.crops.shape[1] / (256 * faces.zoom)
     return FoundFaces(faces.crops, faces.meshes, found, unit)
+
+
+def spread(faces: FaceCache, most: int) -> FaceCache:
+    """At most so many faces of a cache, evenly spread over it."""
+    if len(faces) <= most:
+        return faces
+    chosen = np.linspace(0, len(faces) - 1, most).astype(int)
+    return replace(
+        faces,
+        crops=faces.crops[chosen],
+        meshes=faces.meshes[chosen],
+        keys=tuple(faces.keys[i] for i in chosen),
+        splits=tuple(faces.splits[i] for i in chosen),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,7 +369,8 @@ def train(
         )
         for split, into in (("train", taught), ("validation", held_out)):
             if split in faces.splits:
-                into.append(found_faces(faces.subset(split), predictor, partial(preparing, "find")))
+                some = spread(faces.subset(split), settings.most)
+                into.append(found_faces(some, predictor, partial(preparing, "find")))
     task = CloseupTask(settings, taught, held_out, best_device(), workers=workers)
     model = run_loop(task, settings.loop, output, resume=resume, progress=progress)
     write_run(output, model, settings)
