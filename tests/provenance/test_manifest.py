@@ -10,6 +10,7 @@ from PIL import Image
 
 from tests.provenance.made import picture
 from visagist.errors import SigningError
+from visagist.provenance import manifest
 from visagist.provenance.claims import COMPOSITE, GENERATED, Claim
 from visagist.provenance.credential import own_credential
 from visagist.provenance.inspection import inspect
@@ -187,3 +188,34 @@ def test_rubbish_holds_no_manifest(format_name):
     broken = read_manifest(b"rubbish jumb c2pa", format_name)
     assert broken is None or not broken.intact
     assert read_manifest(b"BM", "BMP") is None
+
+
+@pytest.mark.parametrize("odd", [None, 3, "text", [1, "two"], {"a": "b"}, [{"actions": 1}]])
+def test_a_signed_file_may_hold_anything_anywhere(credential, monkeypatch, odd):
+    # Whoever has a certificate signs what they like: the claim first, then every part that is read.
+    definition = manifest._definition
+
+    def foreign(*given):
+        made = definition(*given)
+        made["assertions"] = [
+            {"label": "org.visagist.claim", "data": odd} if "claim" in a["label"] else a
+            for a in made["assertions"]
+        ]
+        return made
+
+    monkeypatch.setattr(manifest, "_definition", foreign)
+    if odd is not None:
+        plain = encoded(picture((40, 50)))
+        data = sign(plain, "JPEG", MADE, credential, mark_id=None, version="1")
+        assert read_manifest(data, "JPEG").claim == (odd if isinstance(odd, dict) else {})
+    active = dict.fromkeys(("assertions", "claim_generator_info", "signature_info"), odd)
+    labels = ("c2pa.actions.v2", "c2pa.soft-binding", "org.visagist.claim")
+    deeper = {"assertions": [{"label": label, "data": odd} for label in labels]}
+    blocks = {"alg": SOFT_BINDING, "blocks": odd}
+    bound = {"assertions": [{"label": "c2pa.soft-binding", "data": blocks}]}
+    for held in (odd, active, deeper, bound):
+        found = manifest._parsed(
+            {"active_manifest": "m", "manifests": {"m": held}, "validation_results": odd}
+        )
+        assert not found.intact
+        assert found.mark_id is None

@@ -72,6 +72,22 @@ def test_a_list_that_cannot_be_used(tmp_path):
         list(Registry(folder))
 
 
+def test_a_disk_that_takes_half_a_line_is_noticed(tmp_path):
+    resource = pytest.importorskip("resource")  # not on Windows
+    registry = Registry(tmp_path / "registry.jsonl")
+    first, second = entry("aa"), entry("bb")
+    registry.add(first)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (registry.path.stat().st_size + 30, before[1]))
+    try:
+        with pytest.raises(RegistryError, match="free some space"):
+            registry.add(second)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    registry.add(second)
+    assert list(registry) == [first, second]
+
+
 @given(st.binary(max_size=50), st.text(max_size=10))
 def test_content_ids(pixels, model):
     found = content_id(pixels, model)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from visagist.cli.output import Json, print_json
-from visagist.errors import CredentialError, MissingExtraError, VisagistError
+from visagist.cli.output import Json, needs_extra, print_json
+from visagist.errors import CredentialError, VisagistError
 
 if TYPE_CHECKING:
     from visagist.provenance.inspection import Inspection
@@ -34,14 +35,16 @@ def inspect(
     the metadata are gone. Ends with 0 if all are valid, else 11 for altered, 12 for stripped or 13
     for absent, whichever of these comes first for any file; 1 if a file of several cannot be read.
     """
-    from visagist.cli.marking import inspect_file
+    from visagist.cli.marking import EXTRA, inspect_file
 
+    with needs_extra(EXTRA):  # once, for all files
+        import_module("visagist.provenance.inspection")
     documents: list[dict[str, Any]] = []
     failed = False
     for path in files:
         try:
             found = inspect_file(path, trust=trust)
-        except (MissingExtraError, CredentialError):  # the same for every file
+        except CredentialError:  # the same for every file
             raise
         except VisagistError as error:
             if len(files) == 1:
@@ -126,4 +129,9 @@ def _words(path: Path, found: Inspection) -> str:
     lines += [f"note: {reason}" for reason in found.reasons]
     if found.status == "absent":
         lines.append("note: that proves nothing; marks can be removed, and others write none")
-    return "\n  ".join(lines)
+    return "\n  ".join(_printable(line) for line in lines)
+
+
+def _printable(text: str) -> str:
+    """One line of a terminal: what a file says must not move the cursor or look like our words."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -226,16 +226,17 @@ def _unreadable(data: bytes, reason: str) -> Manifest | None:
 
 
 def _parsed(document: Mapping[str, Any]) -> Manifest:
+    """What is asked of a manifest; whoever signed it may have put anything in any place."""
     label = str(document.get("active_manifest") or "")
-    active = document.get("manifests", {}).get(label, {})
-    data = {str(a.get("label")): a.get("data") or {} for a in active.get("assertions", ())}
-    results = document.get("validation_results", {}).get("activeManifest", {})
-    problems = tuple(str(p.get("code")) for p in results.get("failure", ()))
+    active = _fields(_fields(document.get("manifests")).get(label))
+    data = {str(a.get("label")): _fields(a.get("data")) for a in _rows(active.get("assertions"))}
+    results = _fields(_fields(document.get("validation_results")).get("activeManifest"))
+    problems = tuple(str(p.get("code")) for p in _rows(results.get("failure")))
     broken = tuple(code for code in problems if code not in _UNTRUSTED)
-    held = {p.get("code") for p in results.get("success", ())}
+    held = {str(p.get("code")) for p in _rows(results.get("success"))}
     state = document.get("validation_state")
-    info = (active.get("claim_generator_info") or [{}])[0]
-    issued = active.get("signature_info", {})
+    info = next(iter(_rows(active.get("claim_generator_info"))), {})
+    issued = _fields(active.get("signature_info"))
     actions = next((v for k, v in data.items() if k.startswith("c2pa.actions")), {})
     return Manifest(
         intact=state in ("Valid", "Trusted") and not broken,
@@ -245,16 +246,28 @@ def _parsed(document: Mapping[str, Any]) -> Manifest:
         generator=f"{info.get('name', '')} {info.get('version', '')}".strip(),
         signer=", ".join(str(issued[k]) for k in ("issuer", "common_name") if issued.get(k)),
         actions=tuple(
-            (str(a.get("action")), a.get("digitalSourceType")) for a in actions.get("actions", ())
+            (str(a.get("action")), _text(a.get("digitalSourceType")))
+            for a in _rows(actions.get("actions"))
         ),
         claim=data.get(_CLAIM, {}),
         mark_id=_bound_id(data.get("c2pa.soft-binding", {})),
     )
 
 
+def _fields(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _rows(value: object) -> list[Mapping[str, Any]]:
+    return [row for row in value if isinstance(row, Mapping)] if isinstance(value, list) else []
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
 def _bound_id(binding: Mapping[str, Any]) -> str | None:
-    blocks = binding.get("blocks") or ()
+    blocks = _rows(binding.get("blocks"))
     if binding.get("alg") != SOFT_BINDING or not blocks:
         return None
-    value = blocks[0].get("value")
-    return value if isinstance(value, str) else None
+    return _text(blocks[0].get("value"))

@@ -7,6 +7,7 @@ programs can write at once; a line torn by a power cut is skipped, and the next 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -95,7 +96,8 @@ class Registry:
                     file.seek(size - 1)
                     if file.read(1) != b"\n":  # torn by a power cut
                         line = b"\n" + line
-                file.write(line)
+                if file.write(line) != len(line):  # a full disk takes the beginning, and is silent
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 os.fsync(file.fileno())
         except OSError as error:
             raise RegistryError(
@@ -109,7 +111,11 @@ class Registry:
         Raises:
             RegistryError: the list cannot be read.
         """
-        return [entry for entry in self if entry.id == mark_id]
+        return [
+            entry
+            for entry in self._entries(mark_id.encode(errors="replace"))
+            if entry.id == mark_id
+        ]
 
     def fresh_id(self) -> str:
         """A random id that the list does not hold.
@@ -117,16 +123,19 @@ class Registry:
         Raises:
             RegistryError: the list cannot be read.
         """
-        taken = {entry.id for entry in self}
-        while (mark_id := secrets.token_hex(ID_BITS // 8)) in taken:
+        while self.find(mark_id := secrets.token_hex(ID_BITS // 8)):
             pass
         return mark_id
 
     def __iter__(self) -> Iterator[Entry]:
+        return self._entries(b"")
+
+    def _entries(self, within: bytes) -> Iterator[Entry]:
+        """Entries whose lines hold some bytes; only those are parsed, for a list may be long."""
         try:
             with self.path.open("rb") as file:
                 for line in file:
-                    entry = _parsed(line)
+                    entry = _parsed(line) if within in line else None
                     if entry is not None:
                         yield entry
         except FileNotFoundError:
