@@ -42,6 +42,10 @@ def test_it_beats_doing_nothing_on_a_stranger_and_leaves_the_rest_alone():
     assert not change[outside].any()
 
 
+def test_no_face_gives_no_change():
+    assert ColourTransfer.fit([look(0)]).render([]).shape == (0, 256, 256, 3)
+
+
 def test_what_could_not_be_matched_does_not_count():
     pair = look(0)
     spoiled = pair.after.copy()

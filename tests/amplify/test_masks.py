@@ -83,18 +83,29 @@ def test_a_composite_keeps_the_outside_to_the_bit(masks: dict[str, np.ndarray]) 
 
 def test_each_region_takes_its_own_picture(masks: dict[str, np.ndarray]) -> None:
     flat = {name: np.full((256, 256, 1), k + 1, np.float32) for k, name in enumerate(masks)}
-    mixed = by_region(flat, masks)[..., 0]
+    rest = np.full((256, 256, 1), 7, np.float32)
+    mixed = by_region(flat, masks, rest)[..., 0]
+    total = sum(masks.values())
     expected = sum((k + 1) * mask for k, mask in enumerate(masks.values()))
-    np.testing.assert_allclose(mixed, expected, atol=1e-6)
-    only = by_region({"lips": flat["lips"]}, masks)
-    assert only[masks["lips"] == 0].max() == 0
+    inside = total > 0.05
+    np.testing.assert_allclose(mixed[inside], expected[inside] / total[inside], atol=1e-5)
+    assert (mixed[total == 0] == 7).all()
+    only = by_region({"lips": flat["lips"]}, masks, rest)
+    assert (only[masks["lips"] == 0] == 7).all()
+
+
+def test_equal_pictures_in_all_regions_are_that_picture(masks: dict[str, np.ndarray]) -> None:
+    picture = np.random.default_rng(2).normal(size=(256, 256, 3)).astype(np.float32)
+    mixed = by_region(dict.fromkeys(masks, picture), masks, picture)
+    np.testing.assert_array_equal(mixed, picture)
 
 
 def test_wrong_arguments_say_so(masks: dict[str, np.ndarray], mesh: np.ndarray) -> None:
+    nothing = np.zeros((256, 256, 3), np.float32)
     with pytest.raises(InputError, match="hair"):
-        by_region({"hair": np.zeros((256, 256, 3), np.float32)}, masks)
+        by_region({"hair": nothing}, masks, nothing)
     with pytest.raises(InputError, match="no picture"):
-        by_region({}, masks)
+        by_region({}, masks, nothing)
     with pytest.raises(InputError, match="48"):
         reduced(masks["skin"], 48)
     with pytest.raises(InputError, match="size"):

@@ -25,6 +25,10 @@ def test_strength_is_a_factor_and_nothing_is_random(style):
     assert np.allclose(style.render(faces, strength=0.5, seed=2), 0.5 * full)
 
 
+def test_no_face_gives_no_change(style):
+    assert style.render([]).shape == (0, 256, 256, 3)
+
+
 def test_a_saved_style_is_the_same_within_half_precision(style, tmp_path):
     style.save(tmp_path / "style")
     again = MeshBackend().load(tmp_path / "style")

@@ -95,7 +95,10 @@ class ColourTransfer:
 
     def render(self, faces: Sequence[CropFace], *, strength: float = 1.0, seed: int = 0) -> Floats:
         """(N, 256, 256, 3) changes in levels, exactly 0 outside the regions; nothing is random."""
-        return np.stack([self._one(face) for face in faces]) * np.float32(strength)
+        out = np.zeros((len(faces), CROP_SIZE, CROP_SIZE, 3), np.float32)
+        for i, face in enumerate(faces):
+            out[i] = self._one(face)
+        return out * np.float32(strength)
 
     def _one(self, face: CropFace) -> Floats:
         lab = rgb_to_lab(face.crop)

@@ -20,6 +20,9 @@ from visagist.makeup.zones import PARTS, gain_map
 
 Floats = NDArray[np.float32]
 
+_RIM = 0.05
+"""Sum of the masks below which a region's picture fades into what is elsewhere."""
+
 
 def makeup_masks(mesh: NDArray[np.floating], size: int = 256) -> dict[str, Floats]:
     """Where each region of a face may be made up.
@@ -73,15 +76,19 @@ def composite(inside: Floats, outside: Floats, mask: Floats) -> Floats:
     return np.asarray(outside + mask[..., None] * (inside - outside), np.float32)
 
 
-def by_region(pictures: Mapping[str, Floats], masks: Mapping[str, Floats]) -> Floats:
-    """``sum_r M_r P_r``: another picture in each region; 0 where no region is.
+def by_region(
+    pictures: Mapping[str, Floats], masks: Mapping[str, Floats], elsewhere: Floats
+) -> Floats:
+    """``P + sum_r S_r (P_r - P)``, ``S_r = M_r / sum M``: another picture in each region.
 
-    Different styles for skin, eyes and lips are combined by this sum, of their changes or of their
-    predicted noise.
+    The changes of different styles for skin, eyes and lips are combined so. They have faded out at
+    the edges of the regions already, so that the masks only tell whose they are and do not darken
+    them again: equal pictures everywhere are that picture, to the bit.
 
     Args:
-        pictures: (..., H, W, C) by region; a region that is left out stays 0.
+        pictures: ``P_r``, (..., H, W, C) by region.
         masks: (..., H, W) by region, as :func:`makeup_masks` gives them.
+        elsewhere: ``P``, (..., H, W, C), for regions that are left out and outside of all masks.
 
     Raises:
         InputError: there is no picture, or one for a region that has no mask.
@@ -91,5 +98,9 @@ def by_region(pictures: Mapping[str, Floats], masks: Mapping[str, Floats]) -> Fl
         raise InputError(
             f"regions are {', '.join(masks)}; got {', '.join(unknown) or 'no picture'}."
         )
-    parts = [masks[region][..., None] * picture for region, picture in pictures.items()]
-    return np.asarray(np.sum(parts, axis=0), np.float32)
+    total = np.maximum(np.sum(list(masks.values()), axis=0, dtype=np.float32), np.float32(_RIM))
+    parts = [
+        (masks[region] / total)[..., None] * (picture - elsewhere)
+        for region, picture in pictures.items()
+    ]
+    return np.asarray(elsewhere + np.sum(parts, axis=0), np.float32)

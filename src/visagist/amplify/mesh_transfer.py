@@ -20,6 +20,7 @@ from visagist.amplify.backend import CropFace, Look, Progress, silent
 from visagist.amplify.layers import Layers, canvases, lift_layers
 from visagist.amplify.lift import ATLAS_SIZE
 from visagist.errors import ModelDamagedError, ModelMissingError
+from visagist.face.align import CROP_SIZE
 from visagist.photo.files import write_atomically
 
 Floats = NDArray[np.float32]
@@ -38,8 +39,10 @@ class MeshStyle:
 
     def render(self, faces: Sequence[CropFace], *, strength: float = 1.0, seed: int = 0) -> Floats:
         """(N, 256, 256, 3) changes in levels; nothing is drawn at random."""
-        laid = [canvas.lay(self.layers) for canvas in canvases(faces)]
-        return np.stack(laid) * np.float32(strength)
+        out = np.zeros((len(faces), CROP_SIZE, CROP_SIZE, 3), np.float32)
+        for i, canvas in enumerate(canvases(faces)):
+            out[i] = canvas.lay(self.layers)
+        return out * np.float32(strength)
 
     def save(self, folder: Path) -> None:
         """Write the layers to ``layers.npz``, in half precision."""

@@ -64,17 +64,3 @@ def makeup_change(
     if detail != 1:
         change -= np.float32(1 - detail) * detail_residual(source, bare_pass)
     return np.asarray(change * mask[..., None], np.float32)
-
-
-def recompose(
-    bare_pass: Floats,
-    styled_pass: Floats,
-    source: Floats,
-    mask: Floats,
-    *,
-    shade: float = SHADE,
-    detail: float = DETAIL,
-) -> Floats:
-    """``y``, the amplified image: the photo plus :func:`makeup_change`, not clipped."""
-    change = makeup_change(bare_pass, styled_pass, source, mask, shade=shade, detail=detail)
-    return np.asarray(source + change, np.float32)

@@ -76,6 +76,8 @@ def test_updates_start_at_zero_and_leave_the_base_untouched():
     assert torch.allclose(
         fresh(image, time, label, condition), base.network(image, time, label, condition)
     )
+    elsewhere = with_updates(small_base().network.to("meta"), {}, 4)
+    assert {p.device.type for p in elsewhere.parameters()} == {"meta"}
     finetune(base.network, base.recipe, LOOKS, TUNING.model_copy(update={"steps": 2}))
     assert all(torch.equal(v, before[k]) for k, v in base.network.state_dict().items())
 
@@ -102,6 +104,23 @@ def test_styles_are_combined_by_region(tuned):
     assert np.allclose(mixed[skin], tuned.render(FACES[:1])[0][skin], atol=2)
     with pytest.raises(InputError, match="hair"):
         tuned.combined({"hair": other})
+
+
+def test_a_style_combined_with_itself_is_itself_to_the_margin(tuned):
+    alone = tuned.render(FACES[:1])
+    both = tuned.combined({"lips": tuned, "eyes": tuned}).combined({"skin": tuned})
+    assert set(both.others) == {"lips", "eyes", "skin"}
+    assert np.abs(both.render(FACES[:1]) - alone).max() < 1e-3
+
+
+def test_of_a_combination_a_region_is_taken_as_it_is_there(tuned):
+    plain = PixelBackend(small_base(), tuning=FinetuneConfig(steps=0)).fit(LOOKS[:1])
+    mixed = tuned.combined({"lips": plain})
+    assert tuned.combined({"lips": mixed, "skin": mixed}).others == {"lips": plain, "skin": mixed}
+
+
+def test_no_face_gives_no_change(tuned):
+    assert tuned.render([]).shape == (0, 256, 256, 3)
 
 
 def look_style(colour):

@@ -28,9 +28,11 @@ from visagist.amplify.pixels.training import WINDOW_KINDS, Views, views, without
 from visagist.amplify.pixels.windows import joined, windows
 from visagist.amplify.residual import makeup_change
 from visagist.errors import InputError, ModelDamagedError
+from visagist.face.align import CROP_SIZE
 from visagist.generation.denoise import Given, clean_estimate
 from visagist.generation.network import GeneratorNetwork
 from visagist.generation.samplers import Denoise, clamped, multistep
+from visagist.makeup.zones import PARTS
 from visagist.photo.files import write_atomically
 from visagist.runtime.store import open_model
 from visagist.training.loop import best_device
@@ -109,27 +111,32 @@ class PixelStyle:
 
     def render(self, faces: Sequence[CropFace], *, strength: float = 1.0, seed: int = 0) -> Floats:
         """(N, 256, 256, 3) changes in levels; 0 outside the regions of the face."""
-        out = [
-            self._render(faces[i : i + _TOGETHER], seed) for i in range(0, len(faces), _TOGETHER)
-        ]
-        return np.concatenate(out) * np.float32(strength)
+        out = np.zeros((len(faces), CROP_SIZE, CROP_SIZE, 3), np.float32)
+        for first in range(0, len(faces), _TOGETHER):
+            some = slice(first, first + _TOGETHER)
+            out[some] = self._render(faces[some], seed)
+        return out * np.float32(strength)
 
     def combined(self, others: Mapping[str, PixelStyle]) -> PixelStyle:
         """This style, with another one in some regions (the paper's combination of styles).
 
+        Args:
+            others: by region; of a combination it is what it has in that region.
+
         Raises:
             InputError: a region is unknown.
         """
-        unknown = sorted(set(others) - {"skin", "eyes", "lips"})
+        unknown = sorted({*others} - {*PARTS})
         if unknown:
-            raise InputError(f"regions are skin, eyes and lips, not {', '.join(unknown)}")
+            raise InputError(f"regions are {', '.join(PARTS)}, not {', '.join(unknown)}")
+        worn = {region: style.others.get(region, style) for region, style in others.items()}
         return PixelStyle(
             self.base,
             self.layers,
             self.updates,
             rank=self.rank,
             sampling=self.sampling,
-            others=others,
+            others={**self.others, **worn},
         )
 
     def save(self, folder: Path) -> None:
@@ -161,8 +168,8 @@ class PixelStyle:
         }
         out = []
         for i, canvas in enumerate(canvases):
-            given = {region: by_style.get(region, changes)[i] for region in canvas.masks}
-            out.append(by_region(given, canvas.masks))
+            given = {region: of_style[i] for region, of_style in by_style.items()}
+            out.append(by_region(given, canvas.masks, changes[i]))
         return np.stack(out)
 
     def _changes(self, canvases: Sequence[Canvas], noise: Floats) -> Floats:

@@ -135,16 +135,17 @@ def finetune(
 def with_updates(
     network: GeneratorNetwork, weights: dict[str, Tensor], rank: int, *, seed: int = 0
 ) -> GeneratorNetwork:
-    """A copy of the base with low-rank updates, filled from ``weights`` where there are any.
+    """A copy of the base, on its device, with low-rank updates from ``weights`` if there are any.
 
     Raises:
         KeyError: a weight is not among them.
         RuntimeError: a weight has another shape.
     """
-    tuned = copy.deepcopy(network)
+    tuned, device = copy.deepcopy(network), next(network.parameters()).device
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         add_low_rank(tuned, rank)
+    tuned.to(device)  # drawn on the CPU, so that a seed means the same everywhere
     places = dict(_trained(tuned))
     with torch.no_grad():
         for name, value in weights.items():
