@@ -171,3 +171,17 @@ def test_killed_and_resumed_is_the_unbroken_run_bit_for_bit(tmp_path):
     assert first[0] == second[0] == 60
     assert same(first[1]["model"], second[1]["model"])
     assert log_of(whole) == log_of(broken)
+
+
+def test_denormal_numbers_are_flushed_while_training_and_not_afterwards(tmp_path):
+    tiny = torch.tensor(1e-39)
+
+    class Watching(SmallTask):
+        def losses(self, model, step, generator):
+            seen.append(float(tiny * 1))
+            return super().losses(model, step, generator)
+
+    seen = []
+    train(Watching(), CONFIG, tmp_path / "run")
+    assert seen and not any(seen)
+    assert float(tiny * 1) > 0
