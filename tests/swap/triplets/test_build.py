@@ -1,5 +1,8 @@
 import json
 import pickle
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -144,6 +147,27 @@ class TestTask:
         with pytest.raises(DataError, match="people"):
             task(corpus, split="test")
 
+    def test_a_swapper_that_nothing_would_use_is_refused(self, corpus):
+        with pytest.raises(InputError, match="only the kind cycle"):
+            task(corpus, proxy=Proxy("paint", paint_of))
+
+    def test_heads_are_an_extra_of_their_own(self):
+        without = "import sys; sys.modules['moderngl'] = None; import visagist.swap.triplets.task"
+        subprocess.run([sys.executable, "-c", without], check=True)
+
+    def test_assets_that_are_not_there_end_the_run(self, corpus, tmp_path):
+        pytest.importorskip("moderngl")
+        heads = TripletTask(
+            [corpus],
+            config(mix={"exact": 1}),
+            count=1,
+            split="train",
+            gate=gate(),
+            assets=tmp_path / "nothing",
+        )
+        with pytest.raises(DataError, match="no such folder"):
+            heads.draw(next(iter(heads.items())))
+
     def test_a_swapper_handed_in_makes_cycles(self, corpus):
         cycle = task(corpus, mix={"cycle": 1}, proxy=Proxy("paint", paint_of))
         drawn = next(d for i in cycle.items() if (d := cycle.draw(i)).triplet is not None)
@@ -201,13 +225,10 @@ class TestBuild:
         with pytest.raises(ConfigError, match="seed"):
             build(task(corpus, seed=4), out)
 
-    def test_a_broken_run_goes_on_to_the_same_bytes(self, made, corpus, tmp_path, monkeypatch):
-        _, whole = made
-        monkeypatch.setattr(building, "PART", 12)
+    def test_a_broken_run_goes_on_to_the_same_bytes(self, made, corpus, tmp_path):
         out = tmp_path / "set"
-        build(task(corpus), out)
+        shutil.copytree(made[1], out)
         bytes_before = (out / "part-00000.tar").read_bytes()
-        assert bytes_before == (whole / "part-00000.tar").read_bytes()
         # killed before the end: no summary, one part without its report
         summary = (out / "triplets.json").read_bytes()
         (out / "triplets.json").unlink()
@@ -228,6 +249,29 @@ class TestBuild:
         (out / "part-00001.json").unlink()
         assert build(four, out).resumed == 1
         assert (out / "part-00000.tar").stat().st_mtime_ns == marker
+
+    def test_a_part_that_was_deleted_is_made_again(self, corpus, tmp_path):
+        out = tmp_path / "set"
+        two = task(corpus, 2, mix={"wear_on_target": 1})
+        build(two, out)
+        before = (out / "part-00000.tar").read_bytes()
+        for names in (("part-00000.tar", "part-00000.json"), ("part-00000.tar",)):
+            for name in names:
+                (out / name).unlink()
+            assert build(two, out).fresh
+            assert (out / "part-00000.tar").read_bytes() == before
+
+    def test_a_kill_in_the_middle_of_a_write_stops_nothing(self, corpus, tmp_path):
+        out = tmp_path / "set"
+        out.mkdir()
+        (out / ".visagist-0123456789abcdef.tmp").write_bytes(b"half a part")
+        assert build(task(corpus, 1, mix={"wear_on_target": 1}), out).fresh
+        assert not list(out.glob(".*"))
+
+    def test_a_file_in_the_place_of_the_folder_is_named(self, corpus, tmp_path):
+        (tmp_path / "set").write_text("x")
+        with pytest.raises(DataError, match="set"):
+            build(task(corpus, 1), tmp_path / "set")
 
     def test_worker_processes_write_the_same_bytes(self, corpus, tmp_path):
         three = task(corpus, 3, mix={"wear_on_target": 1})

@@ -84,9 +84,9 @@ def build(
             a chunk is damaged, or the disk is full.
     """
     began = perf_counter()
-    with _disk_errors(out):
+    with disk_errors(out):
         out.mkdir(parents=True, exist_ok=True)
-        with _only_builder(out):
+        with only_builder(out):
             _claim(out, overwrite=overwrite)
             with Listing(task.items(), config.chunk, out) as listing:
                 corpus, resumed = _build(
@@ -216,7 +216,7 @@ def _claim(out: Path, *, overwrite: bool) -> None:
 
 
 @contextmanager
-def _only_builder(out: Path) -> Iterator[None]:
+def only_builder(out: Path) -> Iterator[None]:
     """Refuse a second build in one folder, where the system has locks that die with a process."""
     try:
         import fcntl  # noqa: PLC0415  (not on Windows)
@@ -237,7 +237,7 @@ def _only_builder(out: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _disk_errors(out: Path) -> Iterator[None]:
+def disk_errors(out: Path) -> Iterator[None]:
     """A full disk, in this process or in a worker, ends in one line that says how to go on."""
     try:
         yield

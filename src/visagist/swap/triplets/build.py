@@ -20,7 +20,7 @@ from typing import Any, cast
 import cv2
 
 from visagist.corpus import engines
-from visagist.corpus.build.driver import first_difference
+from visagist.corpus.build.driver import disk_errors, first_difference, only_builder
 from visagist.corpus.shards import TarWriter, encode_json
 from visagist.corpus.task import CorpusTask, Item, SkippedItemError
 from visagist.errors import ConfigError, DataError, InputError
@@ -82,17 +82,36 @@ def build(
     Raises:
         ConfigError: ``out`` holds a set with other settings (the message names the first), or a
             larger one.
-        InputError: ``out`` holds something else.
-        DataError: a part is damaged, or the disk is full.
+        InputError: ``out`` holds something else, or another build is writing there.
+        DataError: a part is damaged, or ``out`` cannot be written.
     """
     began = perf_counter()
+    run = partial(
+        engines.run, engine, workers=workers, address=address, shared=shared, progress=progress
+    )
+    with disk_errors(out):
+        out.mkdir(parents=True, exist_ok=True)
+        with only_builder(out):
+            _claim(out, overwrite=overwrite)
+            summary, resumed = _build(task, out, run)
+    return Built(summary, resumed is not None, resumed or 0, perf_counter() - began)
+
+
+def _build(
+    task: TripletTask,
+    out: Path,
+    run: Any,  # noqa: ANN401  (engines.run with its options)
+) -> tuple[dict[str, Any], int | None]:
+    """The summary, and how many parts were there already; None where all of them were."""
     settings = json.loads(json.dumps(task.describe()))
-    _claim(out, overwrite=overwrite)
+    items = tuple(task.items())
+    parts = {n: items[k : k + PART] for n, k in enumerate(range(0, len(items), PART))}
+    todo = {n: part for n, part in parts.items() if not _is_done(out, n, len(part))}
     if (out / SUMMARY).exists():
         summary = _read(out / SUMMARY)
         _refuse_other(out, summary.get("settings"), settings)
-        if summary.get("count") == task.count:
-            return Built(summary, False, 0, perf_counter() - began)
+        if summary.get("count") == task.count and not todo:
+            return summary, None
         if int(summary.get("count", 0)) > task.count:
             raise ConfigError(
                 f"{out} holds the triplets of {summary['count']} draws; it can grow, not shrink: "
@@ -102,23 +121,14 @@ def build(
         _refuse_other(out, _read(out / SETTINGS), settings)
     else:
         write_atomically(out / SETTINGS, encode_json(settings), overwrite=True)
-    items = tuple(task.items())
-    parts = {n: items[k : k + PART] for n, k in enumerate(range(0, len(items), PART))}
-    todo = {n: part for n, part in parts.items() if not _is_done(out, n, len(part))}
-    engines.run(
-        engine,
-        # an engine only hands the task and its items to run_part, which knows what comes back
+    # an engine only hands the task and its items to run_part, which knows what comes back
+    run(
         cast("CorpusTask", task),
         todo,
         out,
         run_chunk=partial(run_part, quality=task.config.quality),
-        workers=workers,
-        address=address,
-        shared=shared,
-        progress=progress,
     )
-    summary = _finish(out, len(parts), settings, task.count)
-    return Built(summary, True, len(parts) - len(todo), perf_counter() - began)
+    return _finish(out, len(parts), settings, task.count), len(parts) - len(todo)
 
 
 def run_part(
@@ -173,7 +183,8 @@ def _report_path(folder: Path, number: int) -> Path:
 def _is_done(folder: Path, number: int, count: int) -> bool:
     """Whether a part is there with as many draws as it shall have; the last one may grow."""
     path = _report_path(folder, number)
-    return path.exists() and len(_read(path).get("rows", ())) == count
+    there = path.exists() and part_path(folder, number).exists()
+    return there and len(_read(path).get("rows", ())) == count
 
 
 def _finish(out: Path, parts: int, settings: Mapping[str, Any], count: int) -> dict[str, Any]:
@@ -210,7 +221,8 @@ def _finish(out: Path, parts: int, settings: Mapping[str, Any], count: int) -> d
 
 
 def _claim(out: Path, *, overwrite: bool) -> None:
-    out.mkdir(parents=True, exist_ok=True)
+    for path in out.glob(".visagist-*.tmp"):  # what a kill in the middle of a write leaves
+        path.unlink(missing_ok=True)
     ours = {path for pattern in _FILES for path in out.glob(pattern)}
     cache = {path for path in out.glob("cache-*") if path.is_dir()}
     if other := sorted(path.name for path in set(out.iterdir()) - ours - cache):

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
+from importlib import import_module
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from visagist.corpus.blends.gate import Gate
 from visagist.corpus.corpus import Corpus
 from visagist.corpus.sample import SPLITS
-from visagist.corpus.task import Item, SkippedItemError
+from visagist.corpus.task import Item
 from visagist.errors import DataError, InputError
 from visagist.swap.triplets.config import Kind, TripletConfig
-from visagist.swap.triplets.exact import ExactMaker
 from visagist.swap.triplets.faces import People
 from visagist.swap.triplets.gates import Gates, RejectedError
 from visagist.swap.triplets.kinds import Maker, Proxy
 from visagist.swap.triplets.triplet import Triplet
+
+if TYPE_CHECKING:
+    from visagist.swap.triplets.exact import ExactMaker
 
 
 @dataclass(frozen=True)
@@ -52,8 +55,9 @@ class TripletTask:
         assets: MakeHuman's assets, for ``exact``.
 
     Raises:
-        InputError: an unknown split, or a kind that lacks what it needs.
+        InputError: an unknown split, a kind that lacks what it needs, or a swapper without use.
         DataError: there is no corpus, or too few people fit.
+        ModuleNotFoundError: the extra ``heads``, for ``exact``.
     """
 
     def __init__(
@@ -72,8 +76,12 @@ class TripletTask:
             raise InputError(f"splits are {', '.join(SPLITS)}, not {split!r}")
         if "cycle" in config.made and proxy is None:
             raise InputError("the kind cycle needs a swapper; give --proxy MODEL, or leave it out")
+        if "cycle" not in config.made and proxy is not None:
+            raise InputError("only the kind cycle uses a swapper; name it in the recipe's mix")
         if "exact" in config.made and assets is None:
             raise InputError("the kind exact renders heads; give --assets, or leave it out")
+        if "exact" in config.made:
+            import_module("visagist.swap.triplets.exact")  # a missing extra is told here
         self.corpora, self.config, self.count = tuple(corpora), config, count
         self.split, self.gate, self.seed = split, gate, seed
         self.proxy, self.assets = proxy, assets
@@ -94,6 +102,8 @@ class TripletTask:
     @cached_property
     def exact(self) -> ExactMaker:
         """Draws heads."""
+        from visagist.swap.triplets.exact import ExactMaker  # noqa: PLC0415  (needs a renderer)
+
         gates = Gates(self.config.gates, self.gate.load())
         assets = cast("Path", self.assets)
         return ExactMaker(assets, self.config, gates, split=self.split, seed=self.seed)
@@ -123,13 +133,16 @@ class TripletTask:
         kind = kinds[int(random.choice(len(kinds), p=list(made.values())))]
         rejected: list[str] = []
         key = f"{self.split}-{self.seed}-{number:07d}"
+        # loaded out here: no assets and no renderer end the run, they are no damaged picture
+        make: Callable[..., Triplet] = (
+            partial(self.exact.make, number=number, key=key)
+            if kind == "exact"
+            else partial(self.maker.make, kind, key=key)
+        )
         for k in range(self.config.tries):
             again = np.random.default_rng([self.seed, SPLITS.index(self.split), number, k])
             try:
-                if kind == "exact":
-                    triplet = self.exact.make(again, number, key)
-                else:
-                    triplet = self.maker.make(kind, again, key)
+                triplet = make(random=again)
             except RejectedError as error:
                 rejected.append(error.reason)
             except DataError:
@@ -140,13 +153,8 @@ class TripletTask:
         return Drawn(None, kind, tuple(rejected))
 
     def prepare(self, item: Item) -> list[Any]:
-        """:meth:`draw` as the engines call it: one :class:`Drawn`.
-
-        Raises:
-            SkippedItemError: never by itself; the engines' own faults.
-        """
+        """:meth:`draw` as the engines call it: one :class:`Drawn`."""
         return [self.draw(item)]
 
 
 _LOADED = ("maker", "exact")
-__all__ = ["Drawn", "SkippedItemError", "TripletTask"]

@@ -1,7 +1,7 @@
 """One triplet, in memory and as members of a WebDataset shard.
 
-Members: ``KEY.source.jpg``, ``KEY.target.jpg``, ``KEY.truth.jpg`` (not of kinds without a truth)
-and ``KEY.json``. All pictures are canonical crops (``face/align``) of one size.
+Members: ``KEY.source.jpg``, ``KEY.target.jpg``, ``KEY.truth.jpg`` and ``KEY.json``. All pictures
+are canonical crops (``face/align``) of one size. Kinds without a truth are never written.
 """
 
 from __future__ import annotations
