@@ -50,6 +50,7 @@ FILES = (
     "docs/papers/uir.md",
     "src/visagist/models/makeup-tiny/card.md",
     "src/visagist/models/face-mesh/card.md",
+    "src/visagist/models/mesh-closeups/card.md",
     "src/visagist/models/face-parser/card.md",
     "src/visagist/models/recognizer/card.md",
     "src/visagist/models/generator-64/card.md",
@@ -225,6 +226,37 @@ def mesh_numbers() -> str:
     return f"{_table(head, rows)}\n\n{note}"
 
 
+def closeup_numbers() -> str:
+    """The mesh with and without its second look at eyes and lips, on the test people."""
+    r = _load("mesh", "0.4.0")
+    rows = [
+        (
+            label,
+            f"{r[f'{key}_fine_whole_percent']:.2f} %",
+            f"{r[f'{key}_fine_percent']:.2f} %",
+            f"{r[f'{key}_whole_percent']:.2f} %",
+            f"{r[f'{key}_percent']:.2f} %",
+        )
+        for label, key in (
+            ("upright", "upright"),
+            ("rolled by 30 degrees", "roll30"),
+            ("partly covered", "occluded"),
+        )
+    ]
+    head = (
+        "",
+        "lids, irises, lips",
+        "the same with close-ups",
+        "all points",
+        "all points with close-ups",
+    )
+    note = (
+        f"{r['n']} test faces, medians over faces of the median over points, in percent of the "
+        "distance between the eyes; `visagist evaluate mesh --data DIR --json`."
+    )
+    return f"{_table(head, rows)}\n\n{note}"
+
+
 def feeding() -> str:
     """How fast a corpus becomes batches."""
     r = _load("feeding", "0.2.0")
@@ -294,6 +326,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "speed": speed,
     "steps": steps,
     "mesh-numbers": mesh_numbers,
+    "closeup-numbers": closeup_numbers,
     **blend_tables.TABLES,
     **corpus_tables.TABLES,
     **dal_tables.TABLES,

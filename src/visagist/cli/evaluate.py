@@ -86,6 +86,9 @@ def evaluate_makeup(
 def evaluate_mesh(
     data: Data,
     model: Annotated[str, typer.Option(help="Name or folder of the model.")] = "face-mesh",
+    closeups: Annotated[
+        str, typer.Option(help="Name or folder of the second look at eyes and lips; '' for none.")
+    ] = "mesh-closeups",
     split: Split = "test",
     limit: Limit = None,
     as_json: Json = False,
@@ -94,7 +97,14 @@ def evaluate_mesh(
     from visagist.face.mesh.evaluation import evaluate
 
     with _bar(as_json) as progress:
-        report = evaluate(data, model=model, split=split, limit=limit, progress=progress)
+        report = evaluate(
+            data,
+            model=model,
+            closeups=closeups or None,
+            split=split,
+            limit=limit,
+            progress=progress,
+        )
     print_report(report, as_json=as_json)
 
 
@@ -322,7 +332,7 @@ def evaluate_dal(
     limit: Limit = None,
     steps: Annotated[int, typer.Option(min=1, help="Of every student's training.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Of trainings and backends.")] = 0,
-    backend: Annotated[str, typer.Option(help="The amplifier: pixels, mesh, ...")] = "pixels",
+    backend: Annotated[str, typer.Option(help="The amplifier: mesh, pixels, ...")] = "mesh",
     judge: Annotated[
         Path | None, typer.Option(metavar="FILE", help="ONNX face embedder for identity_drop.")
     ] = None,

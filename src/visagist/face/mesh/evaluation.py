@@ -15,12 +15,19 @@ from visagist.errors import DataError, PhotoError
 from visagist.face.align import Alignment, align, crop
 from visagist.face.detect import Detector, default_detector
 from visagist.face.find import MIN_CONFIDENCE
+from visagist.face.mesh.closeups import Closeups
 from visagist.face.mesh.inference import MeshPredictor
 from visagist.face.topology import (
+    LEFT_EYE,
     LEFT_EYE_INNER,
     LEFT_EYE_OUTER,
+    LEFT_IRIS,
+    LIPS_INNER,
+    LIPS_OUTER,
+    RIGHT_EYE,
     RIGHT_EYE_INNER,
     RIGHT_EYE_OUTER,
+    RIGHT_IRIS,
 )
 from visagist.face.types import Detection
 from visagist.photo import Photo
@@ -29,12 +36,15 @@ from visagist.runtime.store import open_model
 FOLDERS = ("portraits", "portraits_grey", "generated", "generated_minors", "faces_easy", "london")
 _VIEW = 384
 """Side of the upright picture around a face, 2.5 canonical crops wide, where tests start."""
+_FINE = (*LEFT_EYE, *RIGHT_EYE, *LEFT_IRIS, *RIGHT_IRIS, *LIPS_OUTER, *LIPS_INNER)
+_SUFFIXES = ("", "_whole", "_fine", "_fine_whole", "_one_pass", "_confidence")
 
 
 def evaluate(
     data: Path,
     *,
     model: str = "face-mesh",
+    closeups: str | None = "mesh-closeups",
     split: str = "test",
     folders: Sequence[str] = FOLDERS,
     limit: int | None = None,
@@ -44,11 +54,13 @@ def evaluate(
 
     Every face is shown upright, rolled by 30 degrees either way, and with a patch over a part of
     it; what the detector misses is counted, not hidden. A face's error is the median over its
-    478 points, and each field is the median (or 90th percentile) over faces.
+    478 points, and each field is the median (or 90th percentile) over faces. ``_fine`` fields look
+    at lids, irises and lips alone, ``_whole`` fields at the mesh without the close-ups.
 
     Args:
         data: labelled tree.
         model: name or folder of the model.
+        closeups: name or folder of the second look at eyes and lips, or nothing.
         split: which people.
         folders: which folders of the tree; those that are missing are left out.
         limit: only so many faces, evenly spread over the sorted names.
@@ -60,6 +72,7 @@ def evaluate(
     files = open_model(model)
     faces = sample_faces(data, folders=folders, split=split, limit=limit)
     once, twice = MeshPredictor(files, passes=1), MeshPredictor(files, passes=2)
+    near = None if closeups is None else Closeups.from_pretrained(closeups)
     detector = default_detector()
     rows: list[dict[str, float]] = []
     wrong: list[float] = []
@@ -68,7 +81,15 @@ def evaluate(
     for done, face in enumerate(faces, 1):
         try:
             rows.append(
-                _face(face, detector=detector, once=once, twice=twice, rng=rng, wrong=wrong)
+                _face(
+                    face,
+                    detector=detector,
+                    once=once,
+                    twice=twice,
+                    near=near,
+                    rng=rng,
+                    wrong=wrong,
+                )
             )
         except PhotoError as error:
             skipped[face.name] = str(error)
@@ -109,6 +130,7 @@ def _face(
     detector: Detector,
     once: MeshPredictor,
     twice: MeshPredictor,
+    near: Closeups | None,
     rng: np.random.Generator,
     wrong: list[float],
 ) -> dict[str, float]:
@@ -126,22 +148,37 @@ def _face(
             _cover(view, mesh, rng)
         detection = _nearest(detector.detect(view), mesh)
         if detection is None:
-            row[name] = row[f"{name}_one_pass"] = row[f"{name}_confidence"] = float("nan")
+            row |= dict.fromkeys((f"{name}{suffix}" for suffix in _SUFFIXES), float("nan"))
             continue
         fitted, confidence = twice.predict(view, detection)
-        row[name] = relative_error(fitted, mesh)
+        refined = fitted if near is None else near.refine(view, fitted)
+        row[name], row[f"{name}_whole"] = (relative_error(m, mesh) for m in (refined, fitted))
+        for suffix, points in (("_fine", refined), ("_fine_whole", fitted)):
+            row[f"{name}{suffix}"] = relative_error(points, mesh, _FINE)
         row[f"{name}_one_pass"] = relative_error(once.predict(view, detection)[0], mesh)
         row[f"{name}_confidence"] = confidence
     wrong.append(_off_face(crop(pixels, upright), upright.to_crop(face.mesh), once))
     return row
 
 
-def relative_error(predicted: NDArray[np.float32], target: NDArray[np.float32]) -> float:
-    """Median point error over a face, in inter-ocular distances (between eye centres)."""
+def relative_error(
+    predicted: NDArray[np.float32],
+    target: NDArray[np.float32],
+    points: Sequence[int] | None = None,
+) -> float:
+    """Median point error over a face, in inter-ocular distances (between eye centres).
+
+    Args:
+        predicted: (478, 3) mesh.
+        target: the same of the label.
+        points: numbers of those that count; all by default.
+    """
     right = target[[RIGHT_EYE_OUTER, RIGHT_EYE_INNER], :2].mean(0)
     left = target[[LEFT_EYE_OUTER, LEFT_EYE_INNER], :2].mean(0)
     distance = float(np.linalg.norm(left - right))
-    return float(np.median(np.linalg.norm(predicted[:, :2] - target[:, :2], axis=1))) / distance
+    which = slice(None) if points is None else list(points)
+    errors = np.linalg.norm(predicted[which, :2] - target[which, :2], axis=1)
+    return float(np.median(errors)) / distance
 
 
 def _view_of(face: LabelledFace, roll: float) -> Alignment:

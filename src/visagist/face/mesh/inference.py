@@ -64,7 +64,7 @@ class MeshPredictor:
         name_or_dir: str | os.PathLike[str] = "face-mesh",
         *,
         threads: int = 1,
-        closeups: str | os.PathLike[str] | None = None,
+        closeups: str | os.PathLike[str] | None = "mesh-closeups",
     ) -> MeshPredictor:
         """Open a bundled or own model.
 
