@@ -13,6 +13,7 @@ from PIL import Image, ImageFile
 from tests.photo import photo_samples as samples
 from visagist.errors import (
     InputError,
+    MissingExtraError,
     PhotoDamagedError,
     PhotoError,
     PhotoFormatError,
