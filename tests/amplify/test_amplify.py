@@ -1,6 +1,7 @@
 import errno
 import json
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -15,7 +16,13 @@ from visagist.amplify.chunk import Amplifier, summary_path
 from visagist.amplify.gates import Expected, GateConfig
 from visagist.amplify.pairset import iterate_pairs, read_pairset
 from visagist.corpus.blends.gate import Gate
-from visagist.errors import ConfigError, DataError, DiskFullError, InputError
+from visagist.errors import (
+    ConfigError,
+    DataError,
+    DiskFullError,
+    InputError,
+    PhotoWriteError,
+)
 
 LOOKS = [look(i) for i in range(2)]
 GATES = GateConfig(max_protected=255, min_cosine=-1, min_amount=0, min_direction=-1)
@@ -171,6 +178,57 @@ def test_other_settings_other_folders_and_other_files_are_refused(corpus, tmp_pa
         run(corpus, tmp_path / "holiday")
     with pytest.raises(InputError, match="at least one look"):
         run(corpus, tmp_path / "new", looks=[])
+
+
+def test_a_second_run_in_one_folder_is_refused(corpus, tmp_path):
+    pytest.importorskip("fcntl")
+
+    def again(*_):
+        run(corpus, tmp_path / "out")
+
+    with pytest.raises(InputError, match="is writing to"):
+        amplify(LOOKS, [corpus], tmp_path / "out", config(), embedder=EMBEDDER, progress=again)
+
+
+def test_what_a_kill_left_is_swept_up_and_a_damaged_summary_is_told(corpus, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / ".visagist-00.tmp").write_bytes(b"half")
+    (out / "targets.npy.part").write_bytes(b"half")
+    run(corpus, out)
+    assert not (out / ".visagist-00.tmp").exists()
+    (out / "set.json").write_text("{")
+    with pytest.raises(DataError, match=r"set\.json"):
+        run(corpus, out)
+    (tmp_path / "file").write_bytes(b"mine")
+    with pytest.raises(PhotoWriteError, match="file"):
+        run(corpus, tmp_path / "file")
+
+
+def test_a_style_of_ones_own_counts_by_what_it_is_not_by_where_it_lies(corpus, tmp_path):
+    def made(style):
+        return amplify(LOOKS, [corpus], tmp_path / "out", config(), embedder=None, style=style)
+
+    TinyBackend().fit(LOOKS).save(tmp_path / "a")
+    assert made(tmp_path / "a").fresh
+    shutil.move(tmp_path / "a", tmp_path / "b")
+    assert not made(tmp_path / "b").fresh
+    TinyBackend().fit(LOOKS[:1]).save(tmp_path / "c")
+    with pytest.raises(ConfigError, match="fitted"):
+        made(tmp_path / "c")
+
+
+def test_a_fit_that_can_go_on_gets_a_folder_for_it(corpus, tmp_path, monkeypatch):
+    given = []
+
+    class Resumable(TinyBackend):
+        def __init__(self, work=None):
+            given.append(work)
+
+    monkeypatch.setattr("tests.amplify.tiny_backend.TinyBackend", Resumable)
+    monkeypatch.setattr("visagist.amplify.backend.RESUMABLE", {"tiny"})
+    run(corpus, tmp_path / "out")
+    assert given == [tmp_path / "out" / "work" / "fit", None]  # the second one only renders
 
 
 def test_only_training_people_are_drawn_and_some_can_be_left_out(corpus):

@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 from visagist.amplify.work import NOTE, Work, clear, enough_disk, require_space
+from visagist.corpus.build.driver import only_builder
 from visagist.errors import DataError, DiskFullError, InputError, PhotoWriteError
 
 
@@ -86,13 +87,16 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["precious.txt"]
 
 
-def test_only_work_is_deleted(tmp_path):
+def test_only_work_is_deleted_and_only_when_it_is_over(tmp_path):
+    pytest.importorskip("fcntl")
     (tmp_path / "precious.txt").write_text("x")
     with pytest.raises(InputError, match="not deleted"):
         clear(tmp_path)
     assert (tmp_path / "precious.txt").exists()
     with Work(tmp_path / "w", {}).stage("one"):
         pass
+    with only_builder(tmp_path / "w"), pytest.raises(InputError, match="is writing to"):
+        clear(tmp_path / "w")
     clear(tmp_path / "w")
     assert not (tmp_path / "w").exists()
     clear(tmp_path / "w")

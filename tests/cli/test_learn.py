@@ -54,6 +54,11 @@ def test_restart_deletes_nothing_of_others(run, home, tmp_path):
     )  # fmt: skip
     assert ran.code == 2
     assert (tmp_path / "w" / "letter.txt").exists()
+    for name in ("learning", "others"):
+        (home / name).mkdir(parents=True)
+    ran = run("learn", tmp_path, "--name", "../others", "--faces", tmp_path, "--restart")
+    assert ran.code == 2
+    assert (home / "others").exists()
 
 
 def test_a_learned_style_is_listed_and_worn(run, home, album, fake_engine, monkeypatch):

@@ -31,24 +31,35 @@ from visagist.amplify.chunk import (
     summary_path,
 )
 from visagist.amplify.gates import GateConfig, expect
-from visagist.amplify.pairset import FORMAT, REJECTED, SHARD, SIDE, SUMMARY, ZOOM, shard_path
+from visagist.amplify.pairset import (
+    FORMAT,
+    REJECTED,
+    SHARD,
+    SIDE,
+    SUMMARY,
+    ZOOM,
+    read_summary,
+    shard_path,
+)
 from visagist.amplify.report import write_report
 from visagist.amplify.work import enough_disk, require_space
 from visagist.corpus import engines
 from visagist.corpus.blends.gate import Gate
-from visagist.corpus.build.driver import first_difference
+from visagist.corpus.build.driver import first_difference, only_builder
 from visagist.corpus.corpus import INDEX, Corpus
 from visagist.corpus.feed.selection import FeedConfig, select_faces
 from visagist.corpus.index import Record
 from visagist.corpus.shards import encode_json
 from visagist.corpus.task import Item
 from visagist.errors import ConfigError, DataError, InputError
-from visagist.photo.files import write_atomically
+from visagist.photo.files import make_folder, write_atomically
 
 Progress = Callable[[str, int, int], None]
 
 WORK, STYLE, REPORT, SETTINGS = "work", "style", "report", "settings.json"
-_OURS = {WORK, STYLE, REPORT, SUMMARY, REJECTED, "targets.npy", "targets.json"}
+_CACHE = ("targets.npy", "targets.npy.part", "targets.json")  # of read_pairset
+_OURS = {WORK, STYLE, f"{STYLE}.part", REPORT, SUMMARY, REJECTED, *_CACHE}
+_LEFTOVER = ".visagist-*.tmp"  # of write_atomically, after a kill
 _SAMPLE_BYTES = 130_000  # of one in a shard, generously
 
 
@@ -139,27 +150,29 @@ def amplify(
         progress: called with a stage (``fit``, ``amplify``), what is done and all.
 
     Raises:
-        InputError: no look, no corpus, ``out`` holds something else, or there are too few faces.
+        InputError: no look, no corpus, there are too few faces, ``out`` holds something else, or
+            another run is writing there.
         ConfigError: ``out`` holds a run with other settings; the message names the first.
-        DataError: a corpus or a chunk is damaged, or no face fits.
+        DataError: a corpus, a chunk or the summary of a finished set is damaged, or no face fits.
+        PhotoWriteError: ``out`` cannot be made.
         DiskFullError: the disk is full; the same command goes on from what is finished.
     """
     if not looks:
         raise InputError("amplifying needs at least one look")
     drawn = draw_faces(faces, config, without=without)
     settings = _settings(looks, faces, config, name, embedder, style, without)
-    with enough_disk(out.parent if not out.exists() else out, "amplify"):
-        out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
+    with enough_disk(out, "amplify"), only_builder(out):
         _claim(out)
         if (out / SUMMARY).exists():
-            summary = json.loads((out / SUMMARY).read_text(encoding="utf-8"))
+            summary = read_summary(out)
             _refuse_other(out, summary.get("settings"), settings)
             shutil.rmtree(out / WORK, ignore_errors=True)  # a kill just before the end leaves it
             return Amplified(out, summary, fresh=False, resumed=0, seconds=0.0, per_second=0.0)
         work = out / WORK
         work.mkdir(exist_ok=True)
         _resume(out, work / SETTINGS, settings)
-        fitted = _fit(looks, config, out / STYLE, progress) if style is None else style
+        fitted = _fit(looks, config, out, progress) if style is None else style
         embed = None if embedder is None else embedder.load()
         amplifier = Amplifier(
             backend=config.backend,
@@ -235,14 +248,15 @@ def _chunks(drawn: Sequence[FaceDraws]) -> list[list[Item]]:
     return [items[start : start + size] for start in range(0, len(items), size)]
 
 
-def _fit(looks: Sequence[Look], config: AmplifyConfig, folder: Path, progress: Progress) -> Path:
+def _fit(looks: Sequence[Look], config: AmplifyConfig, out: Path, progress: Progress) -> Path:
     """The style, fitted once."""
+    folder = out / STYLE
     if not folder.exists():
         part = folder.with_name(f"{folder.name}.part")
         shutil.rmtree(part, ignore_errors=True)
         say = partial(progress, "fit")
-        fitted = open_backend(config.backend).fit(looks, seed=config.seed, progress=say)
-        fitted.save(part)
+        backend = open_backend(config.backend, work=out / WORK / "fit")
+        backend.fit(looks, seed=config.seed, progress=say).save(part)
         part.rename(folder)
     return folder
 
@@ -268,7 +282,7 @@ def _settings(  # noqa: PLR0917  (the arguments of amplify)
         "faces": [_digest(folder / INDEX) for folder in faces],
         "without": sorted(without),
         "embedder": None if embedder is None else embedder.name,
-        "fitted": None if style is None else str(style.resolve()),
+        "fitted": None if style is None else _digest_folder(style),
     }
     return dict(json.loads(json.dumps(settings)))  # as it is read back: lists for tuples
 
@@ -280,19 +294,30 @@ def _digest(path: Path) -> str:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
 
 
+def _digest_folder(folder: Path) -> str:
+    """What a fitted style is, wherever it lies."""
+    sha = hashlib.sha256()
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        sha.update(f"{path.relative_to(folder).as_posix()} {_digest(path)}\n".encode())
+    return sha.hexdigest()
+
+
 def _claim(out: Path) -> None:
     """Make sure that what lies in the folder is ours.
 
     Raises:
         InputError: something else lies there.
     """
-    shards = {path.name for path in out.glob("part-[0-9]*.tar")}
-    other = sorted({path.name for path in out.iterdir()} - _OURS - shards - {f"{STYLE}.part"})
+    leftovers = list(out.glob(_LEFTOVER))
+    ours = {path.name for path in (*leftovers, *out.glob("part-[0-9]*.tar"))} | _OURS
+    other = sorted({path.name for path in out.iterdir()} - ours)
     if other:
         raise InputError(
             f"{out} holds {other[0]}, which is no part of a set of pairs; give an empty or a new "
             "folder"
         )
+    for path in leftovers:
+        path.unlink(missing_ok=True)
 
 
 def _resume(out: Path, path: Path, settings: dict[str, Any]) -> None:

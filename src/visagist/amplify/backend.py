@@ -110,13 +110,19 @@ BACKENDS = {
 }
 """Name of each backend and where its class is; called without arguments it has its defaults."""
 
+RESUMABLE = frozenset({"stable-diffusion"})
+"""Those whose class takes ``work``, a folder for checkpoints: a fit that was stopped goes on."""
 
 DEFAULT = "mesh"
 """The one that is bundled whole; the pixel amplifier needs a base (`visagist train amplifier`)."""
 
 
-def open_backend(name: str) -> Backend:
+def open_backend(name: str, *, work: Path | None = None) -> Backend:
     """A backend by its name; what it needs is imported now.
+
+    Args:
+        name: of :data:`BACKENDS`.
+        work: folder where a fit that takes long may keep checkpoints; nothing is kept without.
 
     Raises:
         InputError: there is no backend of that name.
@@ -126,5 +132,6 @@ def open_backend(name: str) -> Backend:
     if name not in BACKENDS:
         raise InputError(f"there is no amplifier {name!r}; there are {', '.join(BACKENDS)}")
     module, _, attribute = BACKENDS[name].partition(":")
-    made: Backend = getattr(import_module(module), attribute)()
+    options = {"work": work} if work is not None and name in RESUMABLE else {}
+    made: Backend = getattr(import_module(module), attribute)(**options)
     return made

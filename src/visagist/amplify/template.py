@@ -40,6 +40,9 @@ from visagist.photo.files import write_atomically
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
+ESTIMATED = "one photo without its before: makeup that could be a bare face's own colour is lost"
+"""What a person should know who learns from a photo alone."""
+
 FILE = "bare_faces.npz"
 _STEP = 4
 """The atlas of bare faces has a quarter of the side; it is smooth."""

@@ -18,6 +18,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 
+from visagist.corpus.build.driver import only_builder
 from visagist.errors import DataError, DiskFullError, InputError, VisagistError
 from visagist.photo.files import write_atomically
 
@@ -112,13 +113,14 @@ def clear(folder: Path) -> None:
     """Delete the folder of some work; nothing happens where there is none.
 
     Raises:
-        InputError: it is a folder of something else.
+        InputError: it is a folder of something else, or work is going on in it.
     """
     if not folder.exists():
         return
     if not (folder / NOTE).is_file() and any(folder.iterdir()):
         raise InputError(f"{folder} has no {NOTE}, so it is not deleted; choose another folder")
-    shutil.rmtree(folder, ignore_errors=True)
+    with only_builder(folder):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

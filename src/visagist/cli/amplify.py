@@ -17,11 +17,7 @@ if TYPE_CHECKING:
     from visagist.amplify.amplify import Amplified
     from visagist.amplify.pairs import Pairs
 
-__all__ = ["amplify"]
-
-
-ESTIMATED = "one photo without its before: makeup that could be a bare face's own colour is lost"
-"""What a person should know who learns from a photo alone."""
+__all__ = ["amplify", "identity_gate"]
 
 
 class Backend(StrEnum):
@@ -95,7 +91,7 @@ def amplify(
     )
     if from_photo:
         from visagist.amplify.pairs import Pairs as Found
-        from visagist.amplify.template import open_template
+        from visagist.amplify.template import ESTIMATED, open_template
 
         looks = [open_template(pairs)]
         found = Found((), (), (ESTIMATED,))
@@ -110,7 +106,7 @@ def amplify(
             output,
             config,
             name=name or pairs.resolve().stem,
-            embedder=_gate(embedder),
+            embedder=identity_gate(embedder),
             engine=engine.value,
             workers=workers,
             address=address,
@@ -130,7 +126,7 @@ def _config(**settings: Any) -> Any:  # noqa: ANN401  (imported when it is neede
     try:
         return AmplifyConfig(**settings)
     except ValidationError as error:
-        raise ConfigError(str(error.errors()[0]["msg"])) from error
+        raise ConfigError(str(error.errors()[0]["msg"]).removeprefix("Value error, ")) from error
 
 
 def _range(text: str) -> tuple[float, float]:
@@ -141,7 +137,8 @@ def _range(text: str) -> tuple[float, float]:
         raise InputError(f"--strength is LOW:HIGH, for example 0.7:1.0, not {text!r}") from error
 
 
-def _gate(embedder: str) -> Any:  # noqa: ANN401  (imported when it is needed)
+def identity_gate(embedder: str) -> Any:  # noqa: ANN401  (imported when it is needed)
+    """The gate that opens a recognition model, by name or folder, where it is used."""
     from visagist.corpus.blends.gate import Gate
     from visagist.recognition.inference import Recognizer
     from visagist.recognition.judge import recognition_judge
@@ -159,7 +156,7 @@ def _report(found: Pairs, made: Amplified) -> dict[str, object]:
         "report": str(made.folder / "report" / "index.html"),
         "style": summary["style"],
         "backend": summary["backend"],
-        "pairs": len(found.registrations),
+        "pairs": summary["pairs"],
         "samples": summary["samples"],
         "rejected": summary["rejected"],
         "dropped": summary["dropped"],
@@ -184,7 +181,7 @@ def _print(found: Pairs, made: Amplified) -> None:
         print(f"note: {text}")
     summary = made.summary
     rows = [
-        ("pairs", str(len(found.registrations))),
+        ("pairs", str(summary["pairs"])),
         ("samples kept", str(summary["samples"])),
         ("samples rejected", str(summary["rejected"])),
         *((f"  {reason}", str(n)) for reason, n in summary["reasons"].items()),

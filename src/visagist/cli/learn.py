@@ -9,8 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from visagist.cli.amplify import Backend
-from visagist.cli.amplify import _gate as identity_gate
+from visagist.cli.amplify import Backend, identity_gate
 from visagist.cli.output import Json, needs_extra, print_json, stages, table
 from visagist.errors import DataError
 
@@ -81,13 +80,14 @@ def learn(
     faces, and a small network learns from these. Stopped, the same command goes on.
     """
     with needs_extra("train"), needs_extra("corpus"):
-        from visagist.amplify.learn import LearnConfig
+        from visagist.amplify.learn import LearnConfig, check_name
         from visagist.amplify.learn import learn as run
         from visagist.amplify.work import clear
     from visagist.runtime.store import user_data
 
     folder = work if work is not None else user_data() / "learning" / name
     if restart:
+        check_name(name, replace=replace)  # before anything is deleted
         clear(folder)
     config = LearnConfig(
         backend=backend.value,
