@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,8 @@ def home(tmp_path_factory) -> Path:
     broken = write_style(root / "models", "broken")
     (broken / "model.onnx").write_bytes(b"x")
     (root / "models" / "notes.txt").write_text("not a model")
+    # what an installation leaves that was killed
+    shutil.copytree(root / "models" / "mine", root / "models" / ".mine-half")
     return root
 
 
@@ -52,6 +55,7 @@ def test_styles_of_the_store_are_found_and_damaged_ones_passed_over(home):
     found = learned_styles()
     assert list(found) == ["dawn", "dusk", "mine"]
     assert found["dusk"].model == home / "models" / "several"
+    assert found["mine"].model == home / "models" / "mine"
 
 
 def test_without_a_store_there_is_none(tmp_path, monkeypatch):

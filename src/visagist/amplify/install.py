@@ -104,8 +104,13 @@ def install(model: Path, name: str, *, replace: bool = False) -> Path:
         if target.exists():
             old = Path(tempfile.mkdtemp(prefix=f".{name}-old-", dir=store))
             target.replace(old / "model")
-            fresh.replace(target)
-            shutil.rmtree(old)
+            try:
+                fresh.replace(target)
+            except BaseException:  # the old one is better than none
+                (old / "model").replace(target)
+                raise
+            finally:
+                shutil.rmtree(old, ignore_errors=True)
         else:
             fresh.replace(target)
     finally:

@@ -45,7 +45,8 @@ def learned_styles() -> dict[str, LearnedStyle]:
         return found
     taken = {*builtin_styles()}
     for folder in folders:
-        if not (folder / MANIFEST).is_file():
+        # a dot: what an installation that was killed has left
+        if folder.name.startswith(".") or not (folder / MANIFEST).is_file():
             continue
         try:
             config = open_model(folder).config
