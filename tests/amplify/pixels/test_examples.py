@@ -1,6 +1,7 @@
 import json
 
 import numpy as np
+import pytest
 
 from tests.amplify.pairs import face, look
 from visagist.amplify.layers import Canvas
@@ -51,6 +52,15 @@ def test_examples_are_completed_where_they_were_left(tmp_path):
     assert (again[:3] == 7).all() and np.array_equal(again[3:], whole[3:])
     other = make_examples(people(), CONFIG, path, groups=range(1, 4), margin=3)
     assert np.array_equal(other[:6], whole[3:])
+
+    def stop(done, total):
+        raise KeyboardInterrupt
+
+    wanted = np.array(other)
+    with pytest.raises(KeyboardInterrupt):  # after it has begun to overwrite the others
+        make_examples(people(), CONFIG, path, groups=range(3), margin=3, report=stop)
+    again = make_examples(people(), CONFIG, path, groups=range(1, 4), margin=3)
+    assert np.array_equal(again, wanted)
 
 
 def test_the_room_is_a_little_larger_than_the_regions():

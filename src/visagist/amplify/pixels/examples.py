@@ -224,6 +224,8 @@ def make_examples(
     done = note.done()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if not done:  # or the note of what is overwritten would vouch for it
+            note.write(0)
         array = np.lib.format.open_memmap(
             path, mode="r+" if done else "w+", dtype=np.uint8, shape=shape
         )
