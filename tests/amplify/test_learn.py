@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,8 @@ from visagist.amplify import learn as learning
 from visagist.amplify.learn import LearnConfig, check_name, learn
 from visagist.amplify.pairs import Pairs
 from visagist.amplify.register import Registration, RegistrationReport
-from visagist.errors import DiskFullError, InputError
+from visagist.amplify.template import ESTIMATED
+from visagist.errors import DataError, DiskFullError, InputError
 from visagist.makeup.inference import Makeup
 from visagist.makeup.learned import learned_styles, model_for
 from visagist.runtime.manifest import verify
@@ -119,6 +121,34 @@ def test_stopped_anywhere_or_with_a_full_disk_it_goes_on(home, call, monkeypatch
     assert call()["steps"] == 4
     stages = json.loads((home / "work" / "work.json").read_text())["stages"]
     assert all("result" in stage for stage in stages.values())
+    shutil.rmtree(home / "home" / "models" / "mine")
+    assert Path(str(call()["model"])).is_dir()
+
+
+def test_two_runs_in_one_folder_and_damaged_looks_are_told(home, call):
+    pytest.importorskip("fcntl")
+    with pytest.raises(InputError, match="is writing to"):
+        call(report=lambda *_: call())
+    (home / "work" / "looks.npz").write_bytes(b"half")
+    with pytest.raises(DataError, match="--restart"):
+        call()
+
+
+def test_faces_without_people_to_judge_on_are_refused_before_any_work(home, tmp_path):
+    corpus = drawn_corpus(tmp_path / "few", train=2, validation=0, test=0, size=320, zoom=1.25)
+    with pytest.raises(DataError, match="validation"):
+        learn(home / "pairs", "mine", [corpus], home / "work", LearnConfig())
+    assert not (home / "work").exists()
+
+
+def test_a_style_from_one_photo_says_what_it_cannot_know(home, ground, monkeypatch):
+    photo = home / "pairs" / "after" / "0.png"
+    monkeypatch.setattr(learning, "open_template", lambda path: look(0))
+    config = LearnConfig(from_photo=True, count=8, start=str(ground[1]))
+    with pytest.raises(KeyboardInterrupt):
+        learn(photo, "mine", [ground[0]], home / "work", config, report=_interrupt)
+    stages = json.loads((home / "work" / "work.json").read_text())["stages"]
+    assert stages["register"]["result"]["warnings"] == [ESTIMATED]
 
 
 def test_little_time_makes_few_samples_and_steps(home, call, monkeypatch):

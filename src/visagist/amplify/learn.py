@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import resource
 import shutil
 import sys
 import time
@@ -12,6 +11,7 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -23,10 +23,12 @@ from visagist.amplify.pairs import find_pairs, load_pairs
 from visagist.amplify.pairset import SIDE, read_pairset
 from visagist.amplify.student import START, steps_per_second, student_recipe, train_student
 from visagist.amplify.styled import HeldOut, held_out_faces, read_strengths, report_student
-from visagist.amplify.template import open_template
+from visagist.amplify.template import ESTIMATED, open_template
 from visagist.amplify.work import Work, require_space
 from visagist.corpus.blends.gate import Gate
-from visagist.corpus.corpus import INDEX
+from visagist.corpus.build.driver import only_builder
+from visagist.corpus.corpus import INDEX, Corpus
+from visagist.corpus.feed.selection import select_faces
 from visagist.deploy.export import export_makeup
 from visagist.errors import DataError, InputError
 from visagist.makeup.learned import style_name_taken
@@ -97,23 +99,29 @@ def learn(
         stage, peak memory.
 
     Raises:
-        InputError: the name is taken or no name, or the work folder belongs to other work.
-        PairError, DataError: no pair can be used, or a corpus cannot.
+        InputError: the name is taken or no name, or the work folder belongs to other work or to a
+            run that is not over.
+        PairError, DataError: no pair can be used, or a corpus cannot: each needs training and
+            validation people.
         DiskFullError: the disk is full; what was finished is kept.
     """
     check_name(name, replace=replace)
     if not faces:
         raise InputError("learning a style needs the faces of at least one corpus")
-    work = Work(work_folder, _about(pairs, name, faces, config))
+    about = _about(pairs, name, faces, config)
+    for folder in faces:  # before all the work whose last part would fail
+        select_faces(Corpus.open(folder), AmplifyConfig().data)
+    work = Work(work_folder, about)
     steps = _Steps(work, pairs, name, tuple(faces), config, embedder, workers, report)
-    looks = steps.registered()
-    fitted = steps.fitted(looks)
-    steps.amplified(looks, fitted, _left(work, minutes, _SHARE_AMPLIFY))
-    held_out = steps.held_out(fitted)
-    steps.trained(held_out, _left(work, minutes, _SHARE_TRAIN))
-    steps.judged(looks, held_out)
-    steps.installed(replace=replace)
-    return summary(work)
+    with only_builder(work_folder):
+        looks = steps.registered()
+        fitted = steps.fitted(looks)
+        steps.amplified(looks, fitted, _left(work, minutes, _SHARE_AMPLIFY))
+        held_out = steps.held_out(fitted)
+        steps.trained(held_out, _left(work, minutes, _SHARE_TRAIN))
+        steps.judged(looks, held_out)
+        steps.installed(replace=replace)
+        return summary(work)
 
 
 def check_name(name: str, *, replace: bool = False) -> None:
@@ -198,7 +206,8 @@ class _Steps:
                 if self.config.from_photo:
                     look = open_template(self.pairs)
                     _write_looks(path, [look])
-                    result |= {"pairs": [{"name": look.name}], "left_out": [], "warnings": []}
+                    result |= {"pairs": [{"name": look.name}], "left_out": []}
+                    result |= {"warnings": [ESTIMATED]}
                     return [look]
                 found = load_pairs(self.pairs, progress=partial(self.report, "register"))
                 _write_looks(path, found.looks)
@@ -213,12 +222,14 @@ class _Steps:
 
     def fitted(self, looks: Sequence[Look]) -> Fitted:
         """The style, as the backend has learned it."""
-        backend, folder = open_backend(self.config.backend), self.folder / "style"
+        folder, checkpoints = self.folder / "style", self.folder / "fit"
+        backend = open_backend(self.config.backend, work=checkpoints)
         if self.work.result("fit") is None:
             with self.work.stage("fit"):
                 shutil.rmtree(folder, ignore_errors=True)
                 told = partial(self.report, "fit")
                 backend.fit(looks, seed=self.config.seed, progress=told).save(folder)
+            shutil.rmtree(checkpoints, ignore_errors=True)
         return backend.load(folder)
 
     def amplified(self, looks: Sequence[Look], fitted: Fitted, seconds: float | None) -> None:
@@ -306,8 +317,9 @@ class _Steps:
             result.update(report_student(model, held_out, looks, progress=told))
 
     def installed(self, *, replace: bool) -> None:
-        """The style in the user's store."""
-        if self.work.result("install") is not None:
+        """The style in the user's store, also where it was deleted there since."""
+        done = self.work.result("install")
+        if done is not None and Path(done["model"]).is_dir():
             return
         with self.work.stage("install") as result:
             write_card(self.folder / "model", self.name, summary(self.work), self.config.backend)
@@ -339,7 +351,11 @@ def summary(work: Work) -> dict[str, Any]:
 
 
 def _peak_bytes() -> int:
-    """Of this process and of the largest of its workers, as far as the system tells."""
+    """Of this process and of the largest of its workers; 0 where the system does not tell."""
+    try:
+        import resource  # noqa: PLC0415  (not on Windows)
+    except ImportError:
+        return 0
     unit = 1 if sys.platform == "darwin" else 1024
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     worker = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
@@ -367,7 +383,10 @@ def _write_looks(path: Path, looks: Sequence[Look]) -> None:
 
 
 def _read_looks(path: Path) -> list[Look]:
-    with np.load(path, allow_pickle=False) as stored:
-        arrays = {k: stored[k] for k in ("names", "before", "after", "mesh", "valid")}
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = {k: stored[k] for k in ("names", "before", "after", "mesh", "valid")}
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        raise DataError(f"{path}: damaged ({error}); begin anew with --restart") from error
     rows = zip(*(arrays[k] for k in ("names", "before", "after", "mesh", "valid")), strict=True)
     return [Look(str(name), *parts) for name, *parts in rows]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from visagist.corpus.corpus import Corpus
 from visagist.corpus.feed.cache import load_faces
 from visagist.corpus.feed.selection import select_faces
 from visagist.corpus.shards import iterate_samples
+from visagist.errors import DataError
 from visagist.face.align import CROP_SIZE
 from visagist.makeup import metrics
 from visagist.makeup.evaluation import compare, mean_rows
@@ -65,11 +67,16 @@ def held_out_faces(
         progress: called with people done and in all.
 
     Raises:
-        DataError: a corpus is damaged, or has no validation people that fit.
+        DataError: a corpus or the file is damaged, or a corpus has no validation people that fit.
     """
     if path.is_file():
-        with np.load(path, allow_pickle=False) as stored:
-            return HeldOut(stored["targets"], stored["meshes"])
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                return HeldOut(stored["targets"], stored["meshes"])
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+            raise DataError(
+                f"{path}: damaged ({error}); delete it, and the same command makes it again"
+            ) from error
     data = AmplifyConfig().data
     crops, meshes = [], []
     keys: list[str] = []
