@@ -84,6 +84,15 @@ def test_half_rendered_targets_are_completed_not_begun_anew(faces, targets, tmp_
     del again
     other = render_targets(faces, STYLES[::-1], path)
     assert np.array_equal(other[1, 2], targets[1, 1])
+    del other
+
+    def stop(count):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):  # after it has begun to overwrite the others
+        render_targets(faces, STYLES, path, progress=stop)
+    other = render_targets(faces, STYLES[::-1], path)
+    assert np.array_equal(other[1, 2], targets[1, 1])
 
 
 def test_the_same_step_is_the_same_batch(targets):

@@ -90,6 +90,8 @@ def render_targets(
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         mode = "r+" if path.exists() and done else "w+"
+        if not done:  # or the note of what is overwritten would vouch for it
+            _write_note(note, key, 0)
         targets = np.lib.format.open_memmap(path, mode=mode, dtype=np.uint8, shape=shape)
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: cannot write the rendered targets ({error})") from error
