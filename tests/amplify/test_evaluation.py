@@ -143,6 +143,9 @@ def test_amplifying_goes_on_where_it_was_stopped(bench):
 def test_another_row_is_refused(corpus, styles):
     with pytest.raises(InputError, match="there are bare, five_pairs"):
         evaluate_dal(corpus, styles, corpus.parent / "work", CONFIG, only=["best"])
+    other = CONFIG.model_copy(update={"backend": "paint"})
+    with pytest.raises(InputError, match="'paint'"):
+        evaluate_dal(corpus, styles, corpus.parent / "work", other, only=["bare"])
     with pytest.raises(InputError, match="at least one style"):
         open_bench(corpus, [], corpus.parent / "work", CONFIG)
 

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -24,6 +26,22 @@ def names(folder):
     pairs, left = find_pairs(folder)
     found = {p.name: (p.before.name, p.after.name) for p in pairs}
     return found, sorted((one.name, one.reason) for one in left)
+
+
+def test_a_folder_that_cannot_be_read_is_told(tmp_path, monkeypatch):
+    put(tmp_path, "anna_before.png", "anna_after.png")
+    (tmp_path / "locked").mkdir()
+    plain = Path.iterdir
+
+    def refuse(self):
+        if self.name == "locked":
+            raise PermissionError(13, "Permission denied")
+        return plain(self)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    assert names(tmp_path)[1] == [("locked", "unreadable")]
+    with pytest.raises(DataError, match="Permission"):
+        find_pairs(tmp_path / "locked")
 
 
 def test_two_folders_with_equal_names(tmp_path):

@@ -90,7 +90,7 @@ def find_pairs(source: Path) -> tuple[list[PairFiles], list[LeftOut]]:
 
     Raises:
         InputError: there is nothing, or nothing that makes a pair.
-        DataError: the CSV cannot be read or lacks a column.
+        DataError: the folder or the CSV cannot be read, or a column is missing.
     """
     if not source.exists():
         raise InputError(f"there is no file or folder {source}")
@@ -101,7 +101,10 @@ def find_pairs(source: Path) -> tuple[list[PairFiles], list[LeftOut]]:
     elif (source / CSV).is_file():
         pairs, strays = _listed(source / CSV), []
     else:
-        pairs, strays = _in_folder(source)
+        try:
+            pairs, strays = _in_folder(source)
+        except OSError as error:
+            raise DataError(f"{source}: cannot be read ({error})") from error
     if not pairs:
         raise InputError(
             f"{source} holds no pair: put the photos into two folders `before` and `after` under "
@@ -233,7 +236,12 @@ def _in_folder(folder: Path) -> tuple[list[PairFiles], list[LeftOut]]:
     pairs, lonely = _paired(named)
     strays += lonely
     for sub in inner:
-        more, rest = _in_folder(sub)
+        try:
+            more, rest = _in_folder(sub)
+        except OSError as error:
+            text = f"{sub.name}: cannot be read ({error.strerror})"
+            strays.append(LeftOut(sub.name, "unreadable", text))
+            continue
         strays += rest
         for pair in more:
             name = pair.name if pair.name == sub.name.casefold() else f"{sub.name}/{pair.name}"

@@ -9,10 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from visagist.amplify.backend import BACKENDS
 from visagist.amplify.evaluation.bench import Bench, DalConfig, Report, open_bench, settings_key
-from visagist.amplify.evaluation.rows import ROWS, identity_of
+from visagist.amplify.evaluation.rows import ROWS, VARIANTS, identity_of
 from visagist.amplify.evaluation.scores import Judges, score
-from visagist.errors import InputError, ModelError
+from visagist.errors import InputError, MissingExtraError, ModelError
 from visagist.photo.files import write_atomically
 
 FIELDS = {
@@ -57,11 +58,13 @@ def evaluate_dal(
         ``minutes_total``, the ``rows`` with their own numbers, and the ``targets``.
 
     Raises:
-        InputError: there is no such row.
+        InputError: there is no such row or backend.
     """
     wanted = list(only) or list(ROWS)
     if unknown := [row for row in wanted if row not in ROWS]:
         raise InputError(f"there is no row {unknown[0]!r}; there are {', '.join(ROWS)}")
+    if config.backend not in (known := (*BACKENDS, *VARIANTS)):
+        raise InputError(f"there is no amplifier {config.backend!r}; there are {', '.join(known)}")
     bench = open_bench(corpus, styles, folder, config, workers=workers, report=report)
     opened: list[Judges] = []
     for name in wanted:
@@ -107,7 +110,10 @@ def summary(bench: Bench) -> dict[str, Any]:
     for name in ROWS:
         try:
             path = _row_file(bench, name)
-        except ModelError:  # the amplifier is not there, so no row of it is either
+        except (
+            ModelError,
+            MissingExtraError,
+        ):  # no amplifier, so no row of it
             continue
         if path.is_file():
             rows[name] = json.loads(path.read_text(encoding="utf-8"))
