@@ -150,7 +150,8 @@ def test_another_identity_draws_another_picture_in_the_same_place(settings):
     target, identity = inputs(settings)
     with torch.no_grad():
         a, b = network(target, identity), network(target, identity.flip(0))
-    assert float((a.images[0] - b.images[0]).abs().mean()) > 1e-3
+    # narrow and untrained, the paper's moves a picture little; rounding moves it by 1e-7
+    assert float((a.images[0] - b.images[0]).abs().mean()) > 1e-4
 
 
 def test_a_fresh_network_copies_the_target_and_masks_the_face():
