@@ -201,6 +201,26 @@ def test_an_animation_is_refused(run, room, model):
     assert ran.code == 3
     assert "animated" in ran.err
     assert not Path("out.webp").exists()
+    for more in (("--source", "move.webp"), ("--face", "like", "move.webp")):
+        ran = run(
+            "swap", "--source", "source.png", "--target", "album/a.png", "-o", "out.png",
+            "--consent", CONSENT, "--model", model, *more,
+        )  # fmt: skip
+        assert ran.code == 3
+        assert "animated" in ran.err
+
+
+def test_no_photo_that_was_given_is_replaced(run, room, model):
+    Photo.from_array(drawn_face()).save("like.png")
+    for name in ("source.png", "like.png"):
+        before = Path(name).read_bytes()
+        ran = swap(
+            run, model, "--target", "album/a.png", "-o", name, "--overwrite",
+            "--face", "like", "like.png",
+        )  # fmt: skip
+        assert ran.code == 2
+        assert "would replace the photo" in ran.err
+        assert Path(name).read_bytes() == before
 
 
 def test_the_person_of_a_reference_is_found(run, room, model):

@@ -144,6 +144,7 @@ def swap(
     photos, single = gather([target], recursive=recursive, output=output)
     jobs = plan(photos, single=single, output=output, suffix="swap", overwrite=overwrite)
     jobs = _in_marked_formats(jobs)
+    _refuse_replacing(jobs, [*source, *([Path(face.removeprefix(LIKE))] if LIKE in face else [])])
     recognizer, engine = _engines(model, encoder, threads, protect=protect)
     faces, shown = _faces(face, engine, recognizer)
     digests = [sha256_hex(read_bytes(path, max_bytes=Limits().max_bytes)) for path in source]
@@ -224,6 +225,16 @@ def _in_marked_formats(jobs: list[Job]) -> list[Job]:
     return moved
 
 
+def _refuse_replacing(jobs: list[Job], more: list[Path]) -> None:
+    """No result lies on top of a photo that was given: :func:`plan` knows of the targets alone."""
+    given = {path.resolve() for path in (*more, *(job.source for job in jobs))}
+    for job in jobs:
+        if job.target.resolve() in given:
+            raise InputError(
+                f"the result would replace the photo {job.target}; give another --output"
+            )
+
+
 def _engines(
     model: str, encoder: str, threads: int, *, protect: bool
 ) -> tuple[Recognizer, Swapper]:
@@ -239,9 +250,9 @@ def _engines(
 
 def _identity(engine: Swapper, recognizer: Recognizer, paths: list[Path]) -> Identity:
     """The source person; several pictures must look like one person."""
-    from visagist.photo import Photo
+    from visagist.swap.batch import open_still
 
-    photos = [Photo.open(path) for path in paths]
+    photos = [open_still(path) for path in paths]
     least = None if len(paths) == 1 else recognizer.calibration.threshold(far=_FAR).value
     return engine.source(*photos, least_agreement=least)
 
@@ -255,8 +266,8 @@ def _faces(
         InputError: it is none of the forms.
         FaceError: the reference picture shows nobody, several people, or too little.
     """
-    from visagist.photo import Photo
     from visagist.provenance.claims import sha256_hex
+    from visagist.swap.batch import open_still
 
     if text in ("all", "largest"):
         return ("all" if text == "all" else "largest"), text
@@ -265,7 +276,7 @@ def _faces(
     if not text.startswith(LIKE) or text == LIKE:
         raise InputError(f"--face is all, largest, a number from 0, or like FILE, not {text!r}")
     threshold = recognizer.calibration.threshold(far=_FAR).value
-    reference = engine.reference(Photo.open(text.removeprefix(LIKE)), threshold=threshold)
+    reference = engine.reference(open_still(Path(text.removeprefix(LIKE))), threshold=threshold)
     return reference, f"{LIKE}{sha256_hex(reference.vector.tobytes())}"
 
 

@@ -21,7 +21,7 @@ from visagist.photo.decode import SEVERAL
 from visagist.photo.files import make_folder
 from visagist.swap.inference import Identity, Reference, Swapper, SwapResult
 
-__all__ = ["JOURNAL", "Outcome", "Settings", "open_target", "run_batch", "run_one"]
+__all__ = ["JOURNAL", "Outcome", "Settings", "open_still", "run_batch", "run_one"]
 
 JOURNAL = ".visagist-swap.jsonl"
 """One line a result, in the folder of the results: its name and the hash of the settings."""
@@ -100,8 +100,8 @@ class Outcome:
         return document
 
 
-def open_target(path: Path) -> Photo:
-    """A photo to swap a face in; an animation is refused, since one frame would pass for all.
+def open_still(path: Path) -> Photo:
+    """A photo to take a face from or to swap one in; of an animation one frame would pass for all.
 
     Raises:
         PhotoError: it cannot be read, is too large, or holds several pictures in a format where
@@ -121,7 +121,7 @@ def run_one(engine: Swapper, job: Job, settings: Settings, save: Save) -> Outcom
         PhotoError, FaceError: as :meth:`Swapper.swap` and ``save`` raise them; nothing was written.
         FaceError: also where every face that was meant had to be left as it is.
     """
-    photo = open_target(job.source)
+    photo = open_still(job.source)
     result = engine.swap(
         photo,
         settings.identity,
