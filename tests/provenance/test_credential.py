@@ -86,6 +86,13 @@ def test_nowhere_to_write(tmp_path):
         own_credential(tmp_path / "file" / "below")
 
 
+def test_a_folder_that_cannot_be_asked_for(tmp_path):
+    impossible = tmp_path / ("x" * 300)
+    assert own_credential(impossible, create=False) is None
+    with pytest.raises(CredentialError, match="cannot be made"):
+        own_credential(impossible)
+
+
 def test_the_users_own(tmp_path):
     chain, key = own_files(tmp_path)
     found = read_credential(chain, key)

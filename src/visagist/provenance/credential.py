@@ -76,7 +76,7 @@ def own_credential(folder: Path, *, create: bool = True) -> Credential | None:
         CredentialError: it cannot be made or read, others may read it, or it has expired.
     """
     path = folder / FILE
-    if not path.exists():
+    if not os.path.lexists(path):  # a folder that cannot be searched: the reason is told below
         if not create:
             return None
         _write_new(path, _new_pem(datetime.now(UTC)))
