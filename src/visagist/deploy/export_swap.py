@@ -77,8 +77,8 @@ def swap_files(network: SwapNetwork) -> tuple[dict[str, bytes], dict[str, Any]]:
     """Both ONNX files of a network, compared with torch, and what they cost.
 
     Returns:
-        The files by name; ``params`` of both together, ``gmac`` a frame, ``constants`` K and the
-        parity of each file.
+        The files by name; ``params`` as trained, the heads of the smaller scales among them, which
+        no file needs; ``gmac`` a frame, ``constants`` K and the parity of each file.
 
     Raises:
         ParityError: ONNX Runtime and torch differ by more than the limit.
