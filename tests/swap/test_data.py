@@ -155,3 +155,12 @@ class TestFaults:
         with pytest.raises(DataError, match="part-00000"):
             open_triplets(copy)
         assert not list(copy.glob("cache-*"))
+
+
+@pytest.mark.parametrize("gone", ["parts", "mix", "triplets"])
+def test_a_summary_that_lacks_something_is_named(tmp_path, gone):
+    summary = {"parts": 0, "mix": {"same": 1}, "triplets": 0}
+    del summary[gone]
+    (tmp_path / "triplets.json").write_text(json.dumps(summary))
+    with pytest.raises(DataError, match=gone):
+        open_triplets(tmp_path)

@@ -91,6 +91,7 @@ class _Folder:
             raw = (folder / SUMMARY).read_bytes()
             self.summary: dict[str, Any] = json.loads(raw)
             parts, self.mix = int(self.summary["parts"]), dict(self.summary["mix"])
+            total = int(self.summary["triplets"])
         except FileNotFoundError as error:
             raise DataError(
                 f"{folder}: no finished set of triplets here; "
@@ -101,7 +102,7 @@ class _Folder:
         shards = [folder / f"part-{number:05d}.tar" for number in range(parts)]
         cache = folder / f"cache-{_digest(raw, shards)}"
         if not cache.exists():
-            _write(cache, shards, int(self.summary["triplets"]), progress)
+            _write(cache, shards, total, progress)
         self._open(cache)
 
     def _open(self, cache: Path) -> None:
