@@ -65,8 +65,9 @@ def generate(
     Every file is signed and says that it was generated, by which model, from which seed; its pixels
     carry a watermark (`visagist inspect`). The same seed gives the same pixels, mark included.
     """
-    from visagist.cli.marking import save_marked, user_credential
+    from visagist.cli.marking import can_sign, require_marks, save_marked, user_credential
     from visagist.generation.inference import Generator, Request
+    from visagist.photo.files import make_folder
     from visagist.photo.formats import for_suffix
     from visagist.provenance.claims import Claim
 
@@ -77,6 +78,8 @@ def generate(
     names = [f"{seed}-{number:05d}.{suffix.lstrip('.')}" for number in range(first, first + count)]
     grid = f"{seed}-{GRID}.{suffix.lstrip('.')}"
     _refuse_replacing(output, [grid, *names], overwrite=overwrite)
+    if can_sign():
+        require_marks(credential=credential)  # before the work
     generator = Generator.from_pretrained(model, steps=steps, threads=threads)
     with progress_bar("generate", count, quiet=as_json) as advance:
         pictures = generator.generate(
@@ -91,7 +94,7 @@ def generate(
     steps = steps or generator.default_steps
     how = f"seed {seed}, {steps} step{'s' * (steps > 1)}"
     how += f", class {label}, guidance {guidance:g}" if label is not None else ""
-    output.mkdir(parents=True, exist_ok=True)
+    make_folder(output)
     warnings: dict[str, None] = {}
 
     def save(pixels: NDArray[np.uint8], name: str, title: str) -> None:
@@ -135,8 +138,9 @@ def tiled(pictures: NDArray[np.uint8], *, first: int = 0) -> NDArray[np.uint8]:
 
 
 def _refuse_replacing(folder: Path, names: list[str], *, overwrite: bool) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise PhotoWriteError(f"{folder} is a file; give a folder with --output")
+    nearest = next(path for path in (folder, *folder.parents) if path.exists())
+    if not nearest.is_dir():
+        raise PhotoWriteError(f"{nearest} is a file; give a folder with --output")
     there = [name for name in names if (folder / name).exists()]
     if there and not overwrite:
         raise PhotoWriteError(

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = [
     "EXTRA",
     "MarkReport",
+    "can_sign",
     "inspect_file",
     "provenance_folder",
     "require_marks",

@@ -135,3 +135,21 @@ def test_pictures_are_not_replaced_unless_asked(run):
     assert Photo.open("made/0-00001.png").width == 16
     Path("file").write_text("x")
     assert run("generate", "-n", "1", "--model", "tiny", "-o", "file").code == 3
+
+
+def test_what_cannot_be_written_is_refused_before_the_work(run, home, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "visagist.generation.inference.Generator.generate", lambda *a, **k: pytest.fail("worked")
+    )
+    Path("file").write_text("x")
+    ran = run("generate", "-n", "1", "--model", "tiny", "-o", "file/made")
+    assert ran.code == 3
+    assert "file is a file" in ran.err
+    own = tmp_path / "home"
+    (own / "provenance").mkdir(parents=True)
+    (own / "provenance" / "credential.pem").write_text("no key")
+    monkeypatch.setenv("VISAGIST_HOME", str(own))
+    ran = run("generate", "-n", "1", "--model", str(home / "models" / "tiny"), "-o", "made")
+    assert ran.code != 0
+    assert "credential.pem" in ran.err
+    assert not Path("made").exists()
