@@ -200,7 +200,7 @@ def steps() -> str:
 
 def mesh_numbers() -> str:
     """The mesh network on the test people."""
-    r = _load("mesh")
+    r = _load("mesh", "0.4.0")
     rows = [
         (
             label,
@@ -220,7 +220,7 @@ def mesh_numbers() -> str:
     head = ("", "median", "90th percentile", "one pass", "not detected", "target", "met")
     note = (
         f"{r['n']} test faces through the default detector, errors in percent of the distance "
-        f"between the eyes. A crop beside the face, or upside down, has a lower confidence than a "
+        f"between the eyes; one pass is without close-ups. A crop beside the face, or upside down, has a lower confidence than a "
         f"face in {r['confidence_auc']:.2%} of pairs; `visagist evaluate mesh --data DIR --json`."
     )
     return f"{_table(head, rows)}\n\n{note}"
