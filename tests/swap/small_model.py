@@ -25,7 +25,7 @@ def _model(graph: onnx.GraphProto) -> bytes:
     return helper.make_model(graph, opset_imports=opset, ir_version=10).SerializeToString()
 
 
-def _info(name: str, *shape: int) -> onnx.ValueInfoProto:
+def _info(name: str, *shape: int | str) -> onnx.ValueInfoProto:
     return helper.make_tensor_value_info(name, TensorProto.FLOAT, list(shape))
 
 
@@ -61,12 +61,12 @@ def weights() -> np.ndarray:
     return np.random.default_rng(0).normal(0, 0.3, (DIMENSION, CONSTANTS)).astype(np.float32)
 
 
-def maker() -> bytes:
+def maker(dimension: int | str = DIMENSION) -> bytes:
     """constants = identity W."""
     graph = helper.make_graph(
         [helper.make_node("MatMul", ["identity", "w"], ["constants"])],
         "constants",
-        [_info("identity", 1, DIMENSION)],
+        [_info("identity", 1, dimension)],
         [_info("constants", 1, CONSTANTS)],
         [numpy_helper.from_array(weights(), "w")],
     )

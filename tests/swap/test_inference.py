@@ -14,6 +14,7 @@ from tests.swap.small_model import (
     SIZE,
     FakeEncoder,
     disc,
+    maker,
     person,
     weights,
     write_swap_model,
@@ -219,6 +220,10 @@ def test_folders_that_are_no_swap_model(tmp_path):
         Swapper.from_pretrained(folder, encoder=FakeEncoder())
     folder = write_swap_model(tmp_path / "misfit")
     (folder / "constants.onnx").write_bytes((folder / "model.onnx").read_bytes())
+    write_manifest(folder, name="swap-test", version="1", licence="CC0-1.0", created_by="a test")
+    with pytest.raises(ModelDamagedError, match="do not fit"):
+        Swapper.from_pretrained(folder, encoder=FakeEncoder())
+    (folder / "constants.onnx").write_bytes(maker("any"))  # a length that nobody knows
     write_manifest(folder, name="swap-test", version="1", licence="CC0-1.0", created_by="a test")
     with pytest.raises(ModelDamagedError, match="do not fit"):
         Swapper.from_pretrained(folder, encoder=FakeEncoder())

@@ -436,7 +436,8 @@ class Swapper:
             and outputs.get("mask", [])[1:] == [1, size, size]
         )
         makes, reads = self._maker.get_outputs()[0].shape, self._maker.get_inputs()[0].shape
-        if not fits or len(constants) != 2 or list(makes)[1:] != constants[1:] or len(reads) != 2:
+        fits = fits and len(constants) == 2 and list(makes)[1:] == constants[1:]
+        if not fits or len(reads) != 2 or not isinstance(reads[1], int):
             raise ModelDamagedError(
                 f"{model.path}: its networks do not fit each other; export the model again"
             )
