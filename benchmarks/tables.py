@@ -220,8 +220,9 @@ def mesh_numbers() -> str:
     head = ("", "median", "90th percentile", "one pass", "not detected", "target", "met")
     note = (
         f"{r['n']} test faces through the default detector, errors in percent of the distance "
-        f"between the eyes; one pass is without close-ups. A crop beside the face, or upside down, has a lower confidence than a "
-        f"face in {r['confidence_auc']:.2%} of pairs; `visagist evaluate mesh --data DIR --json`."
+        f"between the eyes; one pass is without close-ups. A crop beside the face, or upside down, "
+        f"has a lower confidence than a face in {r['confidence_auc']:.2%} of pairs; "
+        f"`visagist evaluate mesh --data DIR --json`."
     )
     return f"{_table(head, rows)}\n\n{note}"
 

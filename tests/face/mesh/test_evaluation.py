@@ -16,7 +16,7 @@ VIEWS = ("upright", "roll30", "occluded")
 FIELDS = {
     "model", "version", "split", "n", "params", "gflops", "wrong_crop_confidence",
     "confidence_auc", "wrong_accepted", "right_refused", "skipped",
-    *(f"{v}{p}{f}" for v in VIEWS 
+    *(f"{v}{p}{f}" for v in VIEWS
       for p in ("", "_whole", "_fine", "_fine_whole", "_one_pass")
       for f in ("_percent", "_p90_percent", "_missed")),
     *(f"{v}_confidence" for v in VIEWS),
