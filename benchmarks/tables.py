@@ -160,7 +160,7 @@ def makeup_styles() -> str:
 
 def speed() -> str:
     """Times of the network and of the pipeline."""
-    r = _load("speed", "0.2.0")
+    r = _load("speed", "0.4.0")
     rows = [
         ("network, 256x256", f"{r['network_ms']:.2f} ms", "<= 2.2"),
         ("released layer table, same run", f"{r['released_ms']:.1f} ms", ""),
@@ -190,7 +190,7 @@ def speed() -> str:
 
 def steps() -> str:
     """Every row of the speed table."""
-    r = _load("speed", "0.2.0")
+    r = _load("speed", "0.4.0")
     rows = [
         (name, f"{t['median_ms']:.2f}", f"{t['p95_ms']:.2f}", f"{t['min_ms']:.2f}")
         for name, t in r["table"].items()
