@@ -51,6 +51,14 @@ def test_it_finds_the_drawn_face(scene, points):
     assert 0 <= confidence <= 1
 
 
+def test_from_a_label_only_the_place_is_taken(scene):
+    picture, mesh = scene
+    predictor = MeshPredictor.from_pretrained()
+    found = predictor.predict_near(picture, mesh)
+    assert error(found, mesh) < 0.12
+    assert np.array_equal(found, predictor.predict_near(picture, mesh[:, :2]))
+
+
 def test_where_there_is_no_face_it_is_less_sure(scene):
     picture, mesh = scene
     predictor = MeshPredictor.from_pretrained()

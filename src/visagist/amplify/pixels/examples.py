@@ -29,8 +29,7 @@ from visagist.corpus.feed.recrop import recrop, recrop_points
 from visagist.errors import DataError
 from visagist.face.align import CROP_SIZE
 from visagist.face.mesh.inference import MeshPredictor
-from visagist.face.topology import N_POINTS, five_points
-from visagist.face.types import Detection
+from visagist.face.topology import N_POINTS
 from visagist.makeup.retoucher import retouch
 
 Bytes = NDArray[np.uint8]
@@ -73,10 +72,7 @@ def sitters(faces: FaceCache, report: Report = silent) -> Sitters:
     labelled, found = (np.empty((len(faces), N_POINTS, 3), np.float32) for _ in range(2))
     for i in range(len(faces)):
         wide, mesh = np.ascontiguousarray(faces.crops[i]), np.array(faces.meshes[i])
-        low, high = mesh[:, :2].min(0), mesh[:, :2].max(0)
-        box = (float(low[0]), float(low[1]), float(high[0]), float(high[1]))
-        points = five_points(mesh).astype(np.float32)
-        own, _ = predictor.predict(wide, Detection(box=box, score=1.0, points=points))
+        own = predictor.predict_near(wide, mesh)
         crops[i] = recrop(wide, faces.zoom, size=CROP_SIZE, to_zoom=1.0)
         for made, out in ((mesh, labelled), (own, found)):
             out[i] = recrop_points(made, side, faces.zoom, size=CROP_SIZE, to_zoom=1.0)

@@ -29,8 +29,7 @@ from visagist.face.mesh.closeups import (
     region_points,
 )
 from visagist.face.mesh.inference import MeshPredictor
-from visagist.face.topology import N_POINTS, five_points
-from visagist.face.types import Detection
+from visagist.face.topology import N_POINTS
 from visagist.training.augmentation import AugmentConfig
 from visagist.training.degrade import cover, degrade, light_curves
 from visagist.training.loop import LoopConfig, best_device
@@ -108,12 +107,7 @@ def found_faces(
     """
     found = np.empty((len(faces), N_POINTS, 3), np.float32)
     for i in range(len(faces)):
-        mesh = np.array(faces.meshes[i])
-        low, high = mesh[:, :2].min(0), mesh[:, :2].max(0)
-        box = (float(low[0]), float(low[1]), float(high[0]), float(high[1]))
-        points = five_points(mesh).astype(np.float32)
-        detection = Detection(box=box, score=1.0, points=points)
-        found[i], _ = predictor.predict(np.ascontiguousarray(faces.crops[i]), detection)
+        found[i] = predictor.predict_near(np.ascontiguousarray(faces.crops[i]), faces.meshes[i])
         report(i + 1, len(faces))
     unit = faces.crops.shape[1] / (256 * faces.zoom)
     return FoundFaces(faces.crops, faces.meshes, found, unit)

@@ -101,6 +101,23 @@ class MeshPredictor:
             mesh = self.closeups.refine(pixels, mesh)
         return mesh, confidence
 
+    def predict_near(
+        self, pixels: NDArray[np.uint8], mesh: NDArray[np.floating]
+    ) -> NDArray[np.float32]:
+        """What the network finds where a label says that a face is.
+
+        Args:
+            pixels: (H, W, 3) uint8 photo.
+            mesh: (478, 2 or 3) labelled points in its pixels; only the place is taken from them.
+
+        Returns:
+            The (478, 3) float32 mesh in photo pixels.
+        """
+        low, high = mesh[:, :2].min(0), mesh[:, :2].max(0)
+        box = (float(low[0]), float(low[1]), float(high[0]), float(high[1]))
+        points = five_points(mesh).astype(np.float32)
+        return self.predict(pixels, Detection(box=box, score=1.0, points=points))[0]
+
     def _crop_of(self, alignment: Alignment) -> Alignment:
         return alignment.widened(self.field).resized(self.size)
 
