@@ -18,7 +18,8 @@ from visagist.training.run import write_run
 
 
 @pytest.mark.parametrize(
-    "network", [config(), config(mask=False), NetworkConfig.model_validate(PAPER)]
+    "network",
+    [config(), config(guide=True), config(mask=False), NetworkConfig.model_validate(PAPER)],
 )
 def test_a_run_becomes_a_folder_that_computes_the_same(tmp_path, network):
     model = shaken(network).eval()
@@ -39,11 +40,13 @@ def test_a_run_becomes_a_folder_that_computes_the_same(tmp_path, network):
     identity = nn.functional.normalize(torch.randn((1, 8), generator=generator))
     maker = make_session(files.network("constants.onnx"))
     (constants,) = maker.run(["constants"], {"identity": identity.numpy()})
-    image, mask = make_session(files.onnx).run(
-        ["image", "mask"], {"target": target.numpy(), "constants": constants}
-    )
+    guide = torch.rand((1, 4, 64, 64), generator=generator) if network.guided else None
+    seen = {"target": target.numpy(), "constants": constants}
+    if guide is not None:
+        seen["guide"] = guide.numpy()
+    image, mask = make_session(files.onnx).run(["image", "mask"], seen)
     with torch.no_grad():
-        wanted = model(target, identity)
+        wanted = model(target, identity, guide)
     assert np.abs(image - wanted.images[0].numpy()).max() < 1e-3
     assert np.abs(mask - wanted.mask.numpy()).max() < 1e-3
     json.loads(files.read("recipe.json"))

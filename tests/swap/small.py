@@ -24,6 +24,7 @@ SMALL = {
     "encoder_blocks": 1,
     "body_blocks": 1,
     "decoder_blocks": 2,
+    "guide": False,
 }
 PAPER = {"kind": "paper", "image_size": 64, "embedding": 8, "width": 4}
 
@@ -70,4 +71,8 @@ class Squares:
         truth[..., 20:50, 20:44] = source[..., 20:50, 20:44]
         weight = (torch.arange(batch) % 4 != 3).float()
         view = source[..., :16, :16].contiguous()
-        return TripletBatch(source, view, target, truth, weight, ("square",) * batch)
+        share = torch.zeros((batch, 1, 64, 64), dtype=torch.uint8)
+        share[..., 22:48, 22:42] = 255
+        laid = torch.where(share > 0, source // 2 + 40, target)  # in another light
+        guide = torch.cat([laid, share], 1)
+        return TripletBatch(source, view, target, truth, weight, ("square",) * batch, guide)

@@ -29,8 +29,11 @@ def _info(name: str, *shape: int | str) -> onnx.ValueInfoProto:
     return helper.make_tensor_value_info(name, TensorProto.FLOAT, list(shape))
 
 
-def network(size: int = SIZE, mask: np.ndarray | None = None) -> bytes:
-    """image = 0.5 target + the first three constants; mask = a disc."""
+def network(size: int = SIZE, mask: np.ndarray | None = None, *, guided: bool = False) -> bytes:
+    """image = 0.5 target + the first three constants; mask = a disc.
+
+    With ``guided`` image = the guide's picture + the first three constants.
+    """
     mask = disc(size) if mask is None else mask
     held = {
         "half": np.full((1,), 0.5, np.float32),
@@ -47,10 +50,15 @@ def network(size: int = SIZE, mask: np.ndarray | None = None) -> bytes:
         helper.make_node("Add", ["dim", "colour"], ["image"]),
         helper.make_node("Identity", ["kept"], ["mask"]),
     ]
+    inputs = [_info("target", 1, 3, size, size), _info("constants", 1, CONSTANTS)]
+    if guided:
+        inputs.append(_info("guide", 1, 4, size, size))
+        nodes[0] = helper.make_node("Slice", ["guide", "start", "end", "axis"], ["dim"])
+        del held["half"]
     graph = helper.make_graph(
         nodes,
         "swap",
-        [_info("target", 1, 3, size, size), _info("constants", 1, CONSTANTS)],
+        inputs,
         [_info("image", 1, 3, size, size), _info("mask", 1, 1, size, size)],
         [numpy_helper.from_array(v, k) for k, v in held.items()],
     )
@@ -73,9 +81,16 @@ def maker(dimension: int | str = DIMENSION) -> bytes:
     return _model(graph)
 
 
-def write_swap_model(folder: Path, *, mask: np.ndarray | None = None, **config: object) -> Path:
+def write_swap_model(
+    folder: Path,
+    *,
+    mask: np.ndarray | None = None,
+    size: int = SIZE,
+    guided: bool = False,
+    **config: object,
+) -> Path:
     folder.mkdir(parents=True)
-    (folder / "model.onnx").write_bytes(network(mask=mask))
+    (folder / "model.onnx").write_bytes(network(size, mask, guided=guided))
     (folder / "constants.onnx").write_bytes(maker())
     (folder / "config.json").write_text(json.dumps({"kind": "swap", **config}))
     (folder / "card.md").write_text("For tests.\n")

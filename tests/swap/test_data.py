@@ -49,6 +49,29 @@ def test_shapes_and_types(folder):
     assert batch.weight.shape == (5,)
 
 
+def test_guides_come_with_the_pictures(folder):
+    batch = open_triplets(folder, guide=SIZE // 2).draw(0, 4, 0)
+    assert batch.guide.shape == (4, 4, SIZE // 2, SIZE // 2)
+    assert batch.guide.dtype == torch.uint8
+    assert open_triplets(folder).draw(0, 4, 0).guide is None
+    same = open_triplets(folder, mix={"same": 1}, augment=None, guide=SIZE).draw(0, 4, 0)
+    share = same.guide[:, 3:]
+    assert (share > 250).float().mean() > 0.05
+    change = (same.guide[:, :3].int() - same.target.int()).abs().float()
+    assert change.mean() < 1  # a face laid on itself
+    with pytest.raises(DataError, match="no whole part"):
+        open_triplets(folder, guide=SIZE // 2 - 1)
+
+
+def test_a_mirrored_source_is_laid_on_a_picture_that_is_not(folder):
+    flipped = TripletAugment(flip=1, light=0, grey_source=0, grey_target=0)
+    plain = open_triplets(folder, mix={"same": 1}, augment=None, guide=SIZE).draw(0, 2, 0)
+    both = open_triplets(folder, mix={"same": 1}, augment=flipped, guide=SIZE).draw(0, 2, 0)
+    assert torch.equal(both.target, plain.target.flip(3))
+    change = (both.guide[:, :3].int() - both.target.int()).abs().float()
+    assert change.mean() < 1  # the mesh was mirrored with the picture
+
+
 def test_pictures_are_those_of_the_shards(folder):
     plain = open_triplets(folder, mix={"shape_on_target": 1}, augment=None)
     batch = plain.draw(0, 1, 0)

@@ -31,7 +31,7 @@ from visagist.face.find import find_faces
 from visagist.face.types import Detection, Face
 from visagist.photo import Photo
 from visagist.runtime.manifest import write_manifest
-from visagist.swap.inference import Limits, Reference, Swapper, arc, soft_mask
+from visagist.swap.inference import Limits, Look, Reference, Swapper, arc, soft_mask
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +95,69 @@ def test_the_picture_is_the_networks_inside_and_the_photos_outside(swapper):
     expected = np.clip(127.5 * (0.5 * (photo / 127.5 - 1) + colour + 1), 0, 255)
     difference = np.abs(result.photo.pixels.astype(float) - expected)[inside]
     assert np.median(difference) < 2
+
+
+@pytest.fixture(scope="module", params=[128, 256])
+def guided(tmp_path_factory, request) -> Swapper:
+    folder = tmp_path_factory.mktemp("swap") / "guided"
+    made = write_swap_model(folder, size=request.param, guided=True, shape=0.5)
+    return Swapper.from_pretrained(made, encoder=FakeEncoder())
+
+
+def test_a_guided_network_corrects_the_guide_at_full_detail(guided):
+    """The picture is the guide at 256 plus what the network changes at its own side."""
+    photo = drawn_face()
+    face = find_faces(photo)[0]
+    identity = guided.source(photo)
+    view = crop(photo, face.alignment(guided.size))
+    assert view.shape[0] == guided.size == 256
+    laid = guided.laid(view, face.alignment(256).to_crop(face.mesh), identity.looks)
+    image, mask = guided.render(view, identity.constants, laid)
+    colour = identity.constants[:3] * 127.5
+    wanted = np.clip(laid.picture + colour, 0, 255)
+    np.testing.assert_allclose(image, wanted, atol=0.05)
+    assert np.abs(mask - disc(256)).mean() < (0.02 if guided.side < 256 else 1e-6)
+    assert mask[128, 128] == 1
+
+
+def test_a_guided_network_needs_a_picture_of_the_source(guided):
+    with pytest.raises(InputError, match="picture of the source"):
+        guided.identity(person(0))
+    identity = guided.source(drawn_face())
+    view = np.zeros((256, 256, 3), np.uint8)
+    with pytest.raises(InputError, match="laid on the target"):
+        guided.render(view, identity.constants)
+
+
+def test_the_look_in_the_nearest_pose_is_laid_on(guided):
+    photo = drawn_face()
+    face = find_faces(photo)[0]
+    near = Look.of(photo, face)
+    angle = np.radians(30)
+    mesh = near.mesh.copy()
+    x, z = mesh[:, 0] - 128, mesh[:, 2].copy()
+    mesh[:, 0], mesh[:, 2] = (
+        128 + x * np.cos(angle) + z * np.sin(angle),
+        z * np.cos(angle) - x * (np.sin(angle)),
+    )
+    far = Look(np.full((256, 256, 3), 77, np.uint8), mesh)
+    for looks in ((near, far), (far, near)):
+        laid = guided.laid(near.crop, near.mesh, looks)
+        assert np.abs(laid.picture.astype(int) - near.crop).mean() < 1
+
+
+def test_the_guided_strength_begins_at_the_photo(guided):
+    photo = drawn_face()
+    identity = guided.source(photo)
+    same = guided.swap(photo, identity, strength=0).photo.pixels
+    np.testing.assert_array_equal(same, photo)
+    assert guided.swap(photo, identity, strength=0.5).faces
+
+
+def test_a_folder_with_a_wrong_shape_share_is_damaged(tmp_path):
+    folder = write_swap_model(tmp_path / "model", guided=True, shape="much")
+    with pytest.raises(ModelDamagedError, match="shape"):
+        Swapper.from_pretrained(folder, encoder=FakeEncoder())
 
 
 def test_no_strength_is_the_photo_itself(swapper):

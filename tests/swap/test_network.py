@@ -44,7 +44,9 @@ def macs(network: nn.Module, *, finest: bool, part: nn.Module | None = None) -> 
             module.register_forward_hook(add)
     identity = torch.empty(1, network.config.embedding, device="meta")
     constants = network.identity_constants(identity)
-    network.draw(torch.empty(1, 3, 256, 256, device="meta"), constants, finest=finest)
+    target = torch.empty(1, 3, 256, 256, device="meta")
+    guide = torch.empty(1, 4, 256, 256, device="meta") if network.config.guided else None
+    network.draw(target, constants, guide, finest=finest)
     return total / 1e9
 
 
@@ -66,6 +68,15 @@ def shaken(settings: NetworkConfig):
         if isinstance(module, nn.Conv2d) and settings.kind == "patch":
             nn.init.normal_(module.weight, std=0.5 * module.weight[0].numel() ** -0.5)
     return network
+
+
+def guide_of(settings, side=64):
+    """A picture and a share, or nothing for a network that takes none."""
+    if not settings.guided:
+        return None
+    made = torch.rand((2, 4, side, side), generator=torch.Generator().manual_seed(5))
+    made[:, :3] = 2 * made[:, :3] - 1
+    return made
 
 
 def test_the_papers_network_has_the_published_parameters():
@@ -124,16 +135,17 @@ def test_the_discriminator_has_the_published_parameters_and_patches():
 
 @pytest.mark.parametrize(
     "settings",
-    [config(), config(mask=False), config(residual=False), NetworkConfig.model_validate(PAPER),
-     NetworkConfig.model_validate(PAPER | {"released": True})],
+    [config(), config(guide=True), config(mask=False), config(residual=False),
+     NetworkConfig.model_validate(PAPER), NetworkConfig.model_validate(PAPER | {"released": True})],
 )  # fmt: skip
 @pytest.mark.parametrize("side", [64, 96])
 def test_three_pictures_and_a_mask(settings, side):
     network = shaken(settings).eval()
     target, identity = inputs(settings, side=side)
+    guide = guide_of(settings, side=side)
     with torch.no_grad():
-        out = network(target, identity)
-        finest = network.draw(target, network.identity_constants(identity), finest=True)
+        out = network(target, identity, guide)
+        finest = network.draw(target, network.identity_constants(identity), guide, finest=True)
     assert [x.shape[1:] for x in out.images] == [(3, side >> k, side >> k) for k in range(3)]
     assert out.mask.shape == (2, 1, side, side)
     assert 0 <= float(out.mask.min()) <= float(out.mask.max()) <= 1
@@ -154,6 +166,33 @@ def test_another_identity_draws_another_picture_in_the_same_place(settings):
     assert float((a.images[0] - b.images[0]).abs().mean()) > 1e-4
 
 
+def test_a_fresh_guided_network_copies_the_guide_where_it_shows_the_source():
+    torch.manual_seed(0)
+    settings = config(guide=True)
+    network = make_network(settings).eval()
+    target, identity = inputs(settings)
+    guide = guide_of(settings)
+    guide[:, 3:] = 0
+    guide[:, 3:, 20:50, 20:44] = 1
+    with torch.no_grad():
+        out = network(target, identity, guide)
+    for k, image in enumerate(out.images):
+        expected = nn.functional.avg_pool2d(guide[:, :3], 2**k)
+        assert float((image - expected).abs().max()) < 0.15
+    assert float(out.mask[..., 24:46, 24:40].min()) > 0.9
+    assert float(out.mask[..., :16, :].max()) < 0.2
+
+
+def test_the_papers_network_knows_no_guide():
+    settings = NetworkConfig.model_validate(PAPER | {"guide": True})
+    assert not settings.guided
+    network = shaken(settings).eval()
+    target, identity = inputs(settings)
+    with torch.no_grad():
+        a, b = network(target, identity), network(target, identity, torch.zeros(2, 4, 64, 64))
+    assert torch.equal(a.images[0], b.images[0])
+
+
 def test_a_fresh_network_copies_the_target_and_masks_the_face():
     torch.manual_seed(0)
     network = make_network(config()).eval()
@@ -167,10 +206,12 @@ def test_a_fresh_network_copies_the_target_and_masks_the_face():
     assert float(out.mask[..., :4, :4].max()) < 0.2
 
 
-@pytest.mark.parametrize("settings", [config(), NetworkConfig.model_validate(PAPER)])
+@pytest.mark.parametrize(
+    "settings", [config(), config(guide=True), NetworkConfig.model_validate(PAPER)]
+)
 def test_every_weight_gets_a_gradient(settings):
     network = shaken(settings).train()
-    out = network(*inputs(settings))
+    out = network(*inputs(settings), guide_of(settings))
     (sum(x.square().mean() for x in out.images) + out.mask.mean()).backward()
     without = [
         name

@@ -17,18 +17,22 @@ def recipe(name: str) -> SwapRecipe:
 
 def test_the_recipes_are_these():
     assert NAMES == [
-        "swap-128.yaml", "swap-live-128.yaml", "swap-live.yaml", "swap-paper.yaml", "swap.yaml",
+        "swap-256.yaml", "swap-live.yaml", "swap-paper.yaml", "swap-unguided.yaml", "swap.yaml",
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["swap", "swap-live"])
-def test_the_first_stage_trains_the_network_of_the_last(name):
-    first, last = recipe(f"{name}-128"), recipe(name)
-    assert first.network == last.network
-    assert (first.data.size, last.data.size) == (128, 256)
-    # a mask that has been learned is not held still again
-    assert last.losses.mask.start == 0
-    assert first.losses.mask.start < first.loop.steps
+@pytest.mark.parametrize("name", ["swap", "swap-256", "swap-live", "swap-unguided"])
+def test_each_exports_at_the_side_it_trains_at(name):
+    made = recipe(name)
+    assert made.network.image_size == made.data.size
+    assert made.network.guided == (name != "swap-unguided")
+    # a guided network is worth drawing from its first step on, another is not
+    assert (made.losses.mask.start == 0) == made.network.guided
+
+
+def test_the_stage_at_256_trains_the_network_of_the_first():
+    first, last = recipe("swap").network, recipe("swap-256").network
+    assert first.model_copy(update={"image_size": 256}) == last
 
 
 def test_the_papers_losses_have_the_published_weights():

@@ -34,7 +34,8 @@ def lines(folder):
 
 
 @pytest.mark.parametrize(
-    "network", [config(), config(mask=False), NetworkConfig.model_validate(PAPER)]
+    "network",
+    [config(), config(guide=True), config(mask=False), NetworkConfig.model_validate(PAPER)],
 )
 def test_every_term_is_there(network):
     settings = recipe(network=network, adversarial=1)

@@ -152,13 +152,16 @@ def _steps(engine: Swapper, picture: NDArray[np.uint8]) -> dict[str, Call]:
     face, identity = faces[0], engine.source(photo)
     alignment = face.alignment(engine.size)
     view = crop(picture, alignment)
-    image, mask = engine.render(view, identity.constants)
-    soft, mesh = soft_mask(mask), alignment.to_crop(face.mesh)
+    mesh = alignment.to_crop(face.mesh)
+    laid = engine.laid(view, mesh, identity.looks)
+    image, mask = engine.render(view, identity.constants, laid)
+    soft = soft_mask(mask)
     skin = region_masks(mesh, engine.size).skin * soft
     return {
         "find": lambda: find_faces(picture),
         "align": lambda: crop(picture, alignment),
-        "render": lambda: engine.render(view, identity.constants),
+        "guide": lambda: engine.laid(view, mesh, identity.looks),
+        "render": lambda: engine.render(view, identity.constants, laid),
         "mask": lambda: soft_mask(mask),
         "skin region": lambda: region_masks(mesh, engine.size),
         "colour": lambda: match_light(image, view, skin),

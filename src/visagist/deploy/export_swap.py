@@ -30,9 +30,11 @@ class FrameNetwork(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, target: Tensor, constants: Tensor) -> tuple[Tensor, Tensor]:
-        """(n, 3, s, s) in [-1, 1] and (n, K) to picture and mask at the full side."""
-        out = self.network.draw(target, constants, finest=True)
+    def forward(
+        self, target: Tensor, constants: Tensor, guide: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """(n, 3, s, s) in [-1, 1], (n, K) and (n, 4, s, s) to picture and mask at the full side."""
+        out = self.network.draw(target, constants, guide, finest=True)
         return out.images[0], out.mask
 
 
@@ -94,10 +96,15 @@ def swap_files(network: SwapNetwork) -> tuple[dict[str, bytes], dict[str, Any]]:
         constants = network.identity_constants(identity)
     # eval of the wrapper, too: the exporter puts back the mode it finds there on everything below
     frame = FrameNetwork(fold_before(fold(copy.deepcopy(network)))).eval()  # type: ignore[arg-type]
+    seen = {"target": target, "constants": constants}
+    if config.guided:
+        guide = torch.rand((1, 4, side, side), generator=generator)
+        guide[:, :3] = 2 * guide[:, :3] - 1
+        seen["guide"] = guide
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        frame(target, constants)
+        frame(*seen.values())
     jobs: dict[str, tuple[nn.Module, Mapping[str, Tensor], tuple[str, ...]]] = {
-        MODEL: (frame, {"target": target, "constants": constants}, ("image", "mask")),
+        MODEL: (frame, seen, ("image", "mask")),
         CONSTANTS: (SourceNetwork(network).eval(), {"identity": identity}, ("constants",)),
     }
     files, errors = {}, {}
@@ -122,7 +129,8 @@ def swap_files(network: SwapNetwork) -> tuple[dict[str, bytes], dict[str, Any]]:
 def export_swap(run: Path, output: Path, *, version: str | None = None) -> dict[str, Any]:
     """Export a run of a swap network to a model folder.
 
-    ``model.onnx`` takes (target, constants) and gives (image, mask), once a frame;
+    ``model.onnx`` takes (target, constants), and the guide where the network has one, and gives
+    (image, mask), once a frame;
     ``constants.onnx`` makes the constants of an identity, once a source.
 
     Returns:

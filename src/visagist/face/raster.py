@@ -169,6 +169,24 @@ def shrink(image: Floats, factor: int) -> Floats:
     return _resized(image, size, Image.Resampling.BILINEAR)
 
 
+def pooled(image: NDArray[np.uint8] | Floats, times: int) -> Floats:
+    """(H, W[, C]) to (H / times, W / times[, C]), each pixel the mean of a square.
+
+    Args:
+        image: of sides that ``times`` divides.
+        times: side of the square.
+    """
+    if times == 1:
+        return np.asarray(image, np.float32)
+    total = np.zeros(
+        (image.shape[0] // times, image.shape[1] // times, *image.shape[2:]), np.float32
+    )
+    for row in range(times):
+        for column in range(times):
+            total += image[row::times, column::times]
+    return total * np.float32(1 / times**2)
+
+
 def grow(image: Floats, shape: tuple[int, int]) -> Floats:
     """Smooth enlargement of (h, w[, C]) to (height, width[, C])."""
     return _resized(image, shape[::-1], Image.Resampling.BILINEAR)

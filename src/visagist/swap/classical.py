@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 
 from visagist.corpus.blends.blend import skin_trust, toned
 from visagist.corpus.blends.expression import CLOSED, mouth_open
-from visagist.corpus.blends.warp import extended, field, sample, triangle_map
+from visagist.corpus.blends.warp import sample
 from visagist.errors import InputError
 from visagist.face.regions import Regions, face_scale, outline, region_masks
 from visagist.face.topology import FACE_OVAL
-from visagist.swap.shape import EYES, eye_opening, moved, shape_difference
+from visagist.face.warp import extended, field, triangle_map
+from visagist.swap.guide import SHUT, gaze_shift
+from visagist.swap.shape import eye_opening, moved, shape_difference
 
 Floats = NDArray[np.float32]
 Picture = NDArray[np.uint8]
@@ -31,8 +33,6 @@ Seam = Literal["bands", "poisson"]
 _LIGHT = 18.0  # standard deviation above which a difference counts as light
 _LIGHT_SHARE = 0.8  # of which so much stays the target's
 _INSET, _SOFT = 5.0, 7.0  # the mask ends inside the oval, over so many pixels
-_SHUT = 0.11  # lids whose gap over their width is less are closed
-_MOST_GAZE = 0.3  # largest correction of the gaze, in widths of the eye
 
 
 def classical_swap(
@@ -80,7 +80,9 @@ def classical_swap(
     still = (np.abs(back - _identity(size)).max(2) < 1e-3)[..., None]
     base = np.where(still, target_crop, sample(target_crop, back)) if shape else target_crop
     given, _ = extended(source_mesh, goal, size)
-    where = _with_gaze(field(given, drawn, shown), source_mesh, goal)
+    where = field(given, drawn, shown)
+    rows, columns = np.indices((size, size)).reshape(2, -1)
+    where += gaze_shift(source_mesh, goal, rows, columns).reshape(size, size, 2)
     face = sample(source_crop, where)
     part = _Part(base, face, goal)
     covered = (
@@ -163,49 +165,6 @@ class _Part:
         return np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
 
 
-def _with_gaze(
-    where: Floats,
-    source_mesh: NDArray[np.floating],
-    goal: Floats,
-) -> Floats:
-    """The field shifted inside the eyes, so that the source's irises look where the target's do."""
-    size = where.shape[0]
-    source = np.asarray(source_mesh, np.float64)
-    for lids, iris in EYES:
-        # where, in the source's picture, the target's iris would be read from
-        read = _through(goal, source, lids, goal[list(iris), :2]).mean(0)
-        ring = goal[list(lids), :2]
-        width = float(np.ptp(source[list(lids), 0]))
-        shift = source[list(iris), :2].mean(0) - read
-        length = float(np.hypot(*shift))
-        shift *= min(1.0, _MOST_GAZE * width / max(length, 1e-6))
-        mask = np.zeros((size, size), np.uint8)
-        cv2.fillPoly(mask, [_hull(ring)], 255, cv2.LINE_AA, 4)
-        opening = max(float(np.ptp(ring[:, 1])), 1.0)
-        soft = _blur((mask / 255).astype(np.float32), 0.12 * opening + 0.3)
-        where = where + soft[..., None] * shift.astype(np.float32)
-    return np.asarray(where, np.float32)
-
-
-def _hull(points: Floats) -> NDArray[np.int32]:
-    """Corners of the convex hull in OpenCV's sixteenths of a pixel, whose centres lie at .0."""
-    hull = np.asarray(cv2.convexHull(np.asarray(points, np.float32)))
-    return np.asarray(np.rint((hull - 0.5) * 16), np.int32)
-
-
-def _through(
-    one: NDArray[np.floating],
-    other: NDArray[np.floating],
-    fitted: tuple[int, ...],
-    points: NDArray[np.floating],
-) -> NDArray[np.float64]:
-    """Points of one mesh's picture in the other's, by the affine map of some mesh points."""
-    ring = np.asarray(one)[list(fitted), :2].astype(np.float64)
-    flat = np.column_stack([ring, np.ones(len(ring))])
-    affine = np.linalg.lstsq(flat, np.asarray(other)[list(fitted), :2], rcond=None)[0]
-    return np.asarray(np.column_stack([points, np.ones(len(points))]) @ affine, np.float64)
-
-
 def _without_own(
     regions: Regions,
     source_mesh: NDArray[np.floating],
@@ -216,7 +175,7 @@ def _without_own(
     keep = np.ones(regions.skin.shape, np.float32)
     if mouth_open(target_mesh) >= CLOSED:
         keep *= 1 - _blur(regions.mouth, 0.7 * unit)
-    if min(*eye_opening(source_mesh), *eye_opening(target_mesh)) < _SHUT:
+    if min(*eye_opening(source_mesh), *eye_opening(target_mesh)) < SHUT:
         side = 2 * max(1, round(4 * unit)) + 1
         wide = cv2.dilate(regions.eyes, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)))
         keep *= 1 - _blur(np.asarray(wide, np.float32), 2 * unit)

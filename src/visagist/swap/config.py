@@ -47,6 +47,14 @@ class NetworkConfig(BaseModel):
     residual: bool = Field(
         True, description="the picture is the target plus what is drawn; else it is drawn alone"
     )
+    guide: bool = Field(
+        True,
+        description="the source's face on the target's mesh comes in beside the target, and the "
+        "picture is that plus what is drawn; without, the identity's vector is all there is of it",
+    )
+    shape: float = Field(
+        0.6, description="share of the source's build that the guide takes on", ge=0, le=1
+    )
     released: bool = Field(
         False,
         description="paper: fusion maps without bounds, reflected rims and corner-aligned "
@@ -57,6 +65,11 @@ class NetworkConfig(BaseModel):
     def masked(self) -> bool:
         """Whether the network draws a mask; the paper's has none."""
         return self.mask and self.kind == "patch"
+
+    @property
+    def guided(self) -> bool:
+        """Whether the network starts from the source's warped face; the paper's does not."""
+        return self.guide and self.kind == "patch"
 
     @model_validator(mode="after")
     def _whole_patches(self) -> NetworkConfig:
@@ -80,6 +93,12 @@ class PixelConfig(BaseModel):
     )
     coarse: float = Field(
         0.0, description="the same at the smaller scales, as a share of weight", ge=0
+    )
+    guide: float = Field(
+        0.1,
+        description="share of weight for pixels of the face where there is no truth: they stay "
+        "near the guide's",
+        ge=0,
     )
     background: float = Field(
         0.5,

@@ -5,6 +5,7 @@ The pictures of a set are decoded once into arrays on disk, each different one o
     SET/cache-3f2a8c01d9b4/
       pictures.npy   (M, S, S, 3) uint8 RGB canonical crops
       views.npy      (M, 112, 112, 3) uint8, the recogniser's view of each
+      meshes.npy     (M, 478, 3) float32, the mesh network's mesh of each, in its pixels
       index.json     the triplets as rows of numbers, and who is in each picture
 """
 
@@ -28,6 +29,11 @@ from torch import Tensor
 
 from visagist.corpus.shards import decode_picture, iterate_samples
 from visagist.errors import DataError
+from visagist.face.find import Mesher, default_mesher
+from visagist.face.raster import pooled
+from visagist.face.topology import canonical_points, five_points, mirror_index
+from visagist.face.types import Detection
+from visagist.swap.guide import guide, mirrored_mesh
 from visagist.swap.triplets.build import SUMMARY
 from visagist.swap.triplets.triplet import PICTURES, decode_labels
 from visagist.swap.triplets.views import VIEW, identity_view
@@ -36,7 +42,7 @@ from visagist.training.degrade import light_curves
 
 __all__ = ["TripletAugment", "TripletBatch", "TripletSet", "open_triplets"]
 
-_FORMAT = 1
+_FORMAT = 2
 _SOURCE_IS_TRUTH = ("shape_on_target", "shape_on_source")
 
 
@@ -65,6 +71,8 @@ class TripletBatch:
         truth: (n, 3, S, S) the result; the target where there is none.
         weight: (n,) float32 of the loss against the truth; 0 where there is none.
         kinds: how each was made.
+        guide: (n, 4, s, s) the source's face on the target's mesh and its share, 0..255, at the
+            side that was asked for; ``None`` where none was.
     """
 
     source: Tensor
@@ -73,6 +81,7 @@ class TripletBatch:
     truth: Tensor
     weight: Tensor
     kinds: tuple[str, ...]
+    guide: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -110,11 +119,11 @@ class _Folder:
             index = json.loads((cache / "index.json").read_text(encoding="utf-8"))
             self.pictures = np.load(cache / "pictures.npy", mmap_mode="r", allow_pickle=False)
             self.views = np.load(cache / "views.npy", mmap_mode="r", allow_pickle=False)
+            self.meshes = np.load(cache / "meshes.npy", allow_pickle=False)
             self.rows = [_Row(r[0], float(r[1]), (r[2], r[3], r[4])) for r in index["rows"]]
             self.unedited = [(int(n), str(person)) for n, person in index["unedited"]]
-            if len(self.pictures) != len(self.views) or any(
-                max(row.pictures) >= len(self.pictures) for row in self.rows
-            ):
+            counts = {len(self.pictures), len(self.views), len(self.meshes)}
+            if len(counts) > 1 or any(max(row.pictures) >= len(self.pictures) for row in self.rows):
                 raise ValueError("its arrays do not fit its index")
         except (OSError, EOFError, ValueError, KeyError, TypeError, IndexError) as error:
             raise DataError(
@@ -131,6 +140,9 @@ class TripletSet:
         mix: share of each kind; that of the first set's recipe when ``None``. Kinds that no set
             holds drop out; ``free`` and ``same`` are put together from unedited pictures.
         augment: what changes from draw to draw; nothing when ``None``.
+        guide: side of the guides that come with the pictures, a whole part of theirs; none when
+            ``None``.
+        shape: share of the source's build in them.
 
     Raises:
         DataError: the sets differ in size, or hold nothing of the mix.
@@ -142,6 +154,8 @@ class TripletSet:
         *,
         mix: Mapping[str, float] | None = None,
         augment: TripletAugment | None = None,
+        guide: int | None = None,
+        shape: float = 0.6,
     ) -> None:
         if not folders:
             raise DataError("there is no set of triplets to draw from")
@@ -149,7 +163,9 @@ class TripletSet:
         if len(sides) > 1:
             raise DataError(f"the sets' pictures differ in size: {sorted(sides)} pixels")
         self.side = sides.pop()
-        self.augment = augment
+        self.augment, self.guide, self.shape = augment, guide, shape
+        if guide is not None and self.side % guide:
+            raise DataError(f"guides of {guide} pixels are no whole part of the sets' {self.side}")
         self._folders = folders
         self._rows: dict[str, list[tuple[int, _Row]]] = {}
         self._unedited: list[tuple[int, int, str]] = []
@@ -193,16 +209,45 @@ class TripletSet:
         images = np.empty((3, batch, side, side, 3), np.uint8)
         views = np.empty((batch, VIEW, VIEW, 3), np.uint8)
         weight = np.zeros(batch, np.float32)
+        guides = None
+        if self.guide is not None:
+            guides = np.empty((batch, self.guide, self.guide, 4), np.uint8)
         for k, number in enumerate(drawn):
             places, weight[k] = self._one(kinds[int(number)], random)
             for role, (folder, picture) in enumerate(places):
                 images[role, k] = self._folders[folder].pictures[picture]
             views[k] = self._folders[places[0][0]].views[places[0][1]]
+            flips = (False, False)
             if self.augment is not None:
-                self._disturb(images[:, k], views[k], random, kinds[int(number)])
+                flips = self._disturb(images[:, k], views[k], random, kinds[int(number)])
+            if guides is not None:
+                guides[k] = self._guided(images[:2, k], places[:2], flips)
         source, target, truth = (_tensor(part) for part in images)
         named = tuple(kinds[int(number)] for number in drawn)
-        return TripletBatch(source, _tensor(views), target, truth, torch.from_numpy(weight), named)
+        weights = torch.from_numpy(weight)
+        laid = None if guides is None else _tensor(guides)
+        return TripletBatch(source, _tensor(views), target, truth, weights, named, laid)
+
+    def _guided(
+        self,
+        images: NDArray[np.uint8],
+        places: Sequence[tuple[int, int]],
+        flips: tuple[bool, bool],
+    ) -> NDArray[np.uint8]:
+        """(s, s, 4) levels of the guide and of its share, of a source and a target."""
+        side = self.guide
+        assert side is not None
+        times = self.side // side
+        pictures, meshes = [], []
+        for image, (folder, picture), flip in zip(images, places, flips, strict=True):
+            mesh = np.asarray(self._folders[folder].meshes[picture])
+            if flip:
+                mesh = mirrored_mesh(mesh, self.side, mirror_index())
+            pictures.append(np.rint(pooled(image, times)).astype(np.uint8))
+            meshes.append(mesh / np.float32(times))
+        laid = guide(pictures[0], meshes[0], pictures[1], meshes[1], shape=self.shape)
+        share = np.rint(255 * laid.share).astype(np.uint8)
+        return np.concatenate([laid.picture, share[..., None]], 2)
 
     def _one(
         self, kind: str, random: np.random.Generator
@@ -227,8 +272,12 @@ class TripletSet:
         view: NDArray[np.uint8],
         random: np.random.Generator,
         kind: str,
-    ) -> None:
-        """Mirror, relight and grey in place: source and view alike, target and truth alike."""
+    ) -> tuple[bool, bool]:
+        """Mirror, relight and grey in place: source and view alike, target and truth alike.
+
+        Returns:
+            Whether the source, and whether the target, is mirrored now.
+        """
         config = self.augment
         assert config is not None
         light = PhotometricConfig(strength=config.strength)
@@ -236,6 +285,7 @@ class TripletSet:
             ((images[0], view), config.grey_source),
             ((images[1], images[2]), config.grey_target),
         )
+        flips = []
         for group, grey in groups:
             flip, relit, grey_now = (random.random() < p for p in (config.flip, config.light, grey))
             curves = light_curves(random, light)
@@ -248,6 +298,8 @@ class TripletSet:
                         picture[..., channel] = curves[picture[..., channel], channel]
                 if grey_now:
                     picture[:] = np.rint(picture @ _LUMA)[..., None].astype(np.uint8)
+            flips.append(flip)
+        return flips[0], flips[1]
 
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
@@ -258,6 +310,8 @@ def open_triplets(
     *,
     mix: Mapping[str, float] | None = None,
     augment: TripletAugment | None = TripletAugment(),  # noqa: B008  (frozen)
+    guide: int | None = None,
+    shape: float = 0.6,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> TripletSet:
     """Open sets that ``visagist triplets`` made; their pictures are decoded on the first call.
@@ -266,6 +320,8 @@ def open_triplets(
         folders: one or several.
         mix: share of each kind; that of the first set's recipe when ``None``.
         augment: what changes from draw to draw; ``None`` for pictures as they are.
+        guide: side of the guides that come along; none when ``None``.
+        shape: share of the source's build in them.
         progress: called with triplets decoded and all, a set at a time.
 
     Raises:
@@ -273,7 +329,7 @@ def open_triplets(
     """
     paths = [folders] if isinstance(folders, str | os.PathLike) else list(folders)
     opened = [_Folder(Path(path), progress) for path in paths]
-    return TripletSet(opened, mix=mix, augment=augment)
+    return TripletSet(opened, mix=mix, augment=augment, guide=guide, shape=shape)
 
 
 def _tensor(images: NDArray[np.uint8]) -> Tensor:
@@ -322,6 +378,7 @@ def _decode(
     unedited: dict[int, str] = {}
     side = 0
     raw = {name: folder / f"{name}.raw" for name in ("pictures", "views")}
+    mesher, meshes = default_mesher(), list[NDArray[np.float32]]()
     with raw["pictures"].open("wb") as pictures, raw["views"].open("wb") as views:
         for shard in shards:
             for key, members in iterate_samples(shard):
@@ -342,6 +399,7 @@ def _decode(
                         known[digest] = len(known)
                         pictures.write(image.tobytes())
                         views.write(identity_view(image).tobytes())
+                        meshes.append(_mesh_of(image, mesher))
                     places.append(known[digest])
                     about = labels["pictures"].get(name)
                     if about is not None and not about["edits"]:
@@ -353,7 +411,17 @@ def _decode(
         raise DataError(f"{folder.parent}: the set holds no triplet")
     for name, size in (("pictures", side), ("views", VIEW)):
         _with_header(raw[name], folder / f"{name}.npy", (len(known), size, size, 3))
+    np.save(folder / "meshes.npy", np.stack(meshes))
     return {"format": _FORMAT, "rows": rows, "unedited": sorted(unedited.items())}
+
+
+def _mesh_of(crop: NDArray[np.uint8], mesher: Mesher) -> NDArray[np.float32]:
+    """(478, 3) mesh of the face in a canonical crop, in its pixels."""
+    place = canonical_points()[:, :2] * (crop.shape[0] / 256)
+    x0, y0, x1, y1 = (float(v) for v in (*place.min(0), *place.max(0)))
+    found = Detection((x0, y0, x1, y1), 1.0, five_points(place).astype(np.float32))
+    mesh, _ = mesher.predict(crop, found)
+    return np.asarray(mesh, np.float32)
 
 
 def _with_header(raw: Path, path: Path, shape: tuple[int, ...]) -> None:

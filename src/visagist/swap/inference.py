@@ -24,7 +24,7 @@ from visagist.face.find import Mesher, choose, find_faces
 from visagist.face.parser.inference import Parser
 from visagist.face.paste import paste_crop
 from visagist.face.pose import pose
-from visagist.face.raster import Floats, blur, smoothstep
+from visagist.face.raster import Floats, blur, grow, pooled, smoothstep
 from visagist.face.regions import region_masks
 from visagist.face.topology import N_SKIN_POINTS
 from visagist.face.types import Face
@@ -32,13 +32,16 @@ from visagist.photo import Photo
 from visagist.runtime.session import make_session
 from visagist.runtime.store import ModelFiles, open_model
 from visagist.swap.colour import match_light
+from visagist.swap.guide import Guide, guide
 
-__all__ = ["Encoder", "Identity", "Limits", "Reference", "Refused", "SwapResult", "Swapper"]
+__all__ = ["Encoder", "Identity", "Limits", "Look", "Reference", "Refused", "SwapResult", "Swapper"]
 
 Picture = Photo | NDArray[np.uint8]
 CONSTANTS = "constants.onnx"
 _FADE = 0.2
 """Strength below which the new face is also laid on more thinly, so that 0 is the photo itself."""
+_DETAIL = 256
+"""Least side of a crop in which a guided network's picture is put together."""
 _RIM = 12
 """Pixels of a 256 crop over which the mask falls to zero at the crop's border."""
 
@@ -94,6 +97,25 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """A picture of the source.
+
+    Attributes:
+        crop: (S, S, 3) uint8 canonical crop.
+        mesh: (478, 3) float32 of the face in it, crop pixels.
+    """
+
+    crop: NDArray[np.uint8]
+    mesh: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, pixels: NDArray[np.uint8], face: Face, size: int = 256) -> Look:
+        """The crop of a face of an (H, W, 3) photo."""
+        alignment = face.alignment(size)
+        return cls(crop(pixels, alignment), alignment.to_crop(face.mesh).astype(np.float32))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Identity:
     """Whose face is put into photos. It is biometric data: faces can be rebuilt from it.
 
@@ -104,6 +126,8 @@ class Identity:
         encoder_id: the recogniser that made the vector.
         pictures: how many it is the mean of.
         agreement: least cosine between two of the pictures; 1 with one picture.
+        looks: the pictures themselves, of which the one in the pose nearest to the target's is laid
+            on it.
     """
 
     vector: NDArray[np.float32]
@@ -112,6 +136,7 @@ class Identity:
     encoder_id: str
     pictures: int
     agreement: float
+    looks: tuple[Look, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -194,7 +219,16 @@ class Swapper:
             )
         self._network: Any = make_session(model.onnx, threads=threads, name="the swap network")
         self._maker: Any = make_session(model.network(CONSTANTS), threads=threads, name=CONSTANTS)
-        self.size, self.dimension = self._check_networks(model)
+        self.side, self.dimension = self._check_networks(model)
+        self.guided = any(i.name == "guide" for i in self._network.get_inputs())
+        # The guide carries detail that a network of a smaller side corrects without seeing it.
+        self.size = self.side * max(1, -(-_DETAIL // self.side)) if self.guided else self.side
+        try:
+            self.shape = float(model.config.get("shape", 0.0))
+        except (TypeError, ValueError) as error:
+            raise ModelDamagedError(
+                f"{model.path / 'config.json'}: shape: {error}; export the model again"
+            ) from error
         self.limits = _limits(model) if limits is None else limits
         digest = hashlib.sha256()
         for name in ("model.onnx", CONSTANTS):
@@ -236,7 +270,8 @@ class Swapper:
         """
         if not pictures:
             raise InputError("give at least one picture of the source person")
-        vectors = np.stack([self._encoded(p, n) for n, p in enumerate(pictures, 1)])
+        seen = [self._encoded(p, n) for n, p in enumerate(pictures, 1)]
+        vectors = np.stack([vector for vector, _ in seen])
         cosines = vectors @ vectors.T
         agreement = float(cosines.min()) if len(vectors) > 1 else 1.0
         if least_agreement is not None and agreement < least_agreement:
@@ -245,24 +280,43 @@ class Swapper:
                 f"source pictures {a} and {b} do not look like one person (cosine {agreement:.2f}, "
                 f"at least {least_agreement:.2f} expected); give pictures of one person"
             )
-        return self.identity(_unit(vectors.mean(0)), pictures=len(vectors), agreement=agreement)
+        return self.identity(
+            _unit(vectors.mean(0)),
+            looks=[look for _, look in seen],
+            pictures=len(vectors),
+            agreement=agreement,
+        )
 
     def identity(
-        self, vector: NDArray[np.float32], *, pictures: int = 1, agreement: float = 1.0
+        self,
+        vector: NDArray[np.float32],
+        *,
+        looks: Sequence[Look] = (),
+        pictures: int = 1,
+        agreement: float = 1.0,
     ) -> Identity:
-        """The same from a vector of the encoder that is there already.
+        """The same from a vector of the encoder and pictures that are there already.
 
         Raises:
-            InputError: it is not a vector of the encoder's length.
+            InputError: it is not a vector of the encoder's length, or the network lays the source's
+                pixels on the target and there is no picture.
         """
         if vector.shape != (self.dimension,):
             raise InputError(
                 f"the identity has {vector.shape} numbers, the network reads ({self.dimension},): "
                 "it was made by another recogniser"
             )
+        if self.guided and not looks:
+            raise InputError("this network needs a picture of the source, not its vector alone")
         constants = self._constants(vector)
         return Identity(
-            vector, constants, self.model_id, self._encoder.model_id, pictures, agreement
+            vector,
+            constants,
+            self.model_id,
+            self._encoder.model_id,
+            pictures,
+            agreement,
+            tuple(looks),
         )
 
     def reference(self, picture: Picture, *, threshold: float) -> Reference:
@@ -275,7 +329,7 @@ class Swapper:
         Raises:
             FaceError: as :meth:`source`.
         """
-        return Reference(self._encoded(picture, 1, "reference"), threshold)
+        return Reference(self._encoded(picture, 1, "reference")[0], threshold)
 
     def swap(
         self,
@@ -332,25 +386,75 @@ class Swapper:
                 pixels = paste_crop(pixels, image, mask, each.alignment(self.size))
         return SwapResult(photo.with_pixels(pixels), swapped, refused)
 
+    def laid(
+        self,
+        view: NDArray[np.uint8],
+        mesh: NDArray[np.floating],
+        looks: Sequence[Look],
+        *,
+        strength: float = 1.0,
+    ) -> Guide | None:
+        """What a guided network starts from; ``None`` for another.
+
+        Args:
+            view: (size, size, 3) uint8 canonical crop of the target.
+            mesh: (478, 3) of the face in it.
+            looks: pictures of the source; the one in the nearest pose is laid on.
+            strength: share of it.
+        """
+        if not self.guided:
+            return None
+        turned = [pose(look.mesh) for look in looks]
+        here = pose(np.asarray(mesh, np.float32))
+        apart = [abs(p.yaw - here.yaw) + abs(p.pitch - here.pitch) for p in turned]
+        look = looks[int(np.argmin(apart))]
+        return guide(look.crop, look.mesh, view, mesh, shape=self.shape, strength=strength)
+
     def render(
-        self, view: NDArray[np.uint8], constants: NDArray[np.float32]
+        self,
+        view: NDArray[np.uint8],
+        constants: NDArray[np.float32],
+        laid: Guide | None = None,
     ) -> tuple[Floats, Floats]:
         """The network alone.
 
         Args:
-            view: (size, size, 3) uint8 canonical crop of the target.
+            view: (S, S, 3) uint8 canonical crop of the target, S a multiple of the network's side;
+                a network without a guide takes its own side alone.
             constants: (K,) of an :class:`Identity`.
+            laid: of :meth:`laid`.
 
         Returns:
-            The new picture (size, size, 3) in levels 0..255, and the network's mask (size, size),
-            0..1, as it came out.
+            The new picture (S, S, 3) in levels 0..255, and the network's mask (S, S), 0..1, as it
+            came out. Where S is larger than the network's side, the guide has the details, and what
+            the network changes of it is enlarged.
         """
-        image = (view.transpose(2, 0, 1)[None].astype(np.float32) - 127.5) / np.float32(127.5)
-        made, mask = self._network.run(
-            ["image", "mask"], {"target": image, "constants": constants[None]}
-        )
-        levels = (made[0].transpose(1, 2, 0) + np.float32(1)) * np.float32(127.5)
-        return np.clip(levels, 0, 255), np.clip(mask[0, 0], 0, 1)
+        given = {"constants": constants[None]}
+        if not self.guided:
+            made, mask = self._run(given | {"target": _planes(view)[None]})
+            return np.clip(_levels(made), 0, 255), np.clip(mask, 0, 1)
+        if laid is None:
+            raise InputError("this network needs the source laid on the target")
+        times, rest = divmod(view.shape[0], self.side)
+        if rest or not times:
+            raise InputError(f"a crop of {view.shape[0]} is no multiple of {self.side} pixels")
+        target, start = _planes(view), _planes(laid.picture)
+        share = laid.share[..., None]
+        if times > 1:
+            target, start = (_planes(pooled(x, times)) for x in (view, laid.picture))
+            share = pooled(share, times)
+        guide = np.concatenate([start, share.transpose(2, 0, 1)])
+        made, mask = self._run(given | {"target": target[None], "guide": guide[None]})
+        if times == 1:
+            return np.clip(_levels(made), 0, 255), np.clip(mask, 0, 1)
+        change = grow(_levels(made) - _levels(start), view.shape[:2])
+        mask = grow(mask[..., None], view.shape[:2])[..., 0]
+        return np.clip(laid.picture + change, 0, 255), np.clip(mask, 0, 1)
+
+    def _run(self, given: dict[str, NDArray[np.float32]]) -> tuple[Floats, Floats]:
+        """(3, s, s) in about [-1, 1] and (s, s) of the network."""
+        made, mask = self._network.run(["image", "mask"], given)
+        return made[0], mask[0, 0]
 
     def _made(
         self,
@@ -370,12 +474,14 @@ class Swapper:
         if strength < 1:
             own = _unit(self._encoder.embed(pixels, face))
             constants = self._constants(arc(own, identity.vector, strength))
-        image, mask = self.render(view, constants)
+        mesh = alignment.to_crop(face.mesh)
+        laid = self.laid(view, mesh, identity.looks, strength=strength)
+        image, mask = self.render(view, constants, laid)
         mask = soft_mask(mask)
         if self._parser is not None:
             mask = mask * self._parser.uncovered(pixels, alignment)
         if match_colour:
-            skin = region_masks(alignment.to_crop(face.mesh), self.size).skin
+            skin = region_masks(mesh, self.size).skin
             image = match_light(image, view, skin * mask)
         return image, mask * np.float32(min(1.0, strength / _FADE))
 
@@ -397,7 +503,10 @@ class Swapper:
         # One face: a person is in a photo once, and a stranger who is alike must stay untouched.
         return [found[best]]
 
-    def _encoded(self, picture: Picture, number: int, kind: str = "source") -> NDArray[np.float32]:
+    def _encoded(
+        self, picture: Picture, number: int, kind: str = "source"
+    ) -> tuple[NDArray[np.float32], Look]:
+        """Vector and look of the only face of a picture."""
         pixels = picture.pixels if isinstance(picture, Photo) else picture
         name = getattr(picture, "source", None) or f"{kind} picture {number}"
         found = find_faces(pixels, detector=self._detector, mesher=self._mesher)
@@ -410,7 +519,8 @@ class Swapper:
             )
         if fault := self.limits.fault(found[0], source=True):
             raise PoorPictureError(f"{name}: {fault[1]}; take another picture", reason=fault[0])
-        return _unit(self._encoder.embed(pixels, found[0]))
+        vector = _unit(self._encoder.embed(pixels, found[0]))
+        return vector, Look.of(pixels, found[0], self.size)
 
     def _find(self, photo: Photo) -> list[Face]:
         return find_faces(photo.pixels, detector=self._detector, mesher=self._mesher)
@@ -442,6 +552,16 @@ class Swapper:
                 f"{model.path}: its networks do not fit each other; export the model again"
             )
         return size, int(reads[1])
+
+
+def _levels(planes: Floats) -> Floats:
+    """(3, S, S) in [-1, 1] to (S, S, 3) levels, not clipped."""
+    return (planes.transpose(1, 2, 0) + np.float32(1)) * np.float32(127.5)
+
+
+def _planes(levels: NDArray[np.uint8] | Floats) -> Floats:
+    """(S, S, 3) levels to (3, S, S) in [-1, 1]."""
+    return (levels.transpose(2, 0, 1).astype(np.float32) - 127.5) / np.float32(127.5)
 
 
 _NO_FACE = "no face was found; try a photo where a face is at least 40 pixels wide and upright"

@@ -27,16 +27,28 @@ __all__ = [
 ]
 
 
-def pixel_weights(truth: Tensor, face: Tensor, *, background: float) -> Tensor:
-    """(n, 1, s, s): the truth's weight where there is one, else what is known of the background.
+def pixel_weights(
+    truth: Tensor,
+    face: Tensor,
+    *,
+    background: float,
+    share: Tensor | None = None,
+    guide: float = 0.0,
+) -> Tensor:
+    """(n, 1, s, s): the truth's weight where there is one, else what is known without one.
 
     Args:
         truth: (n,) weight of each sample's truth, 0 where there is none.
         face: (1, 1, s, s) of :func:`face_map`.
         background: weight outside the face of samples without truth.
+        share: (n, 1, s, s) of the source in their guide.
+        guide: weight where the guide shows the source.
     """
     known = truth[:, None, None, None]
-    return torch.where(known > 0, known, background * (1 - face))
+    without = background * (1 - face)
+    if share is not None:
+        without = torch.maximum(without, guide * share)
+    return torch.where(known > 0, known, without)
 
 
 def pixel_loss(image: Tensor, label: Tensor, weights: Tensor) -> Tensor:

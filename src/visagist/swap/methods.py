@@ -17,7 +17,7 @@ from visagist.face.paste import paste_residual
 from visagist.face.types import Detection, Face
 from visagist.photo import Photo
 from visagist.runtime.store import ModelFiles
-from visagist.swap.inference import CONSTANTS, Encoder, Identity, Swapper, soft_mask
+from visagist.swap.inference import CONSTANTS, Encoder, Identity, Look, Swapper, soft_mask
 
 __all__ = [
     "CLASSICAL",
@@ -174,7 +174,9 @@ def model_method(
 
     def swap(source: Side, pixels: Pixels, face: Face) -> Pixels:
         if source.name not in known:
-            known[source.name] = engine.identity(encoder.embed(source.pixels, source.face))
+            vector = encoder.embed(source.pixels, source.face)
+            look = Look.of(source.pixels, source.face, engine.size)
+            known[source.name] = engine.identity(vector, looks=[look])
         result = engine.swap(pixels, known[source.name], found=[face], match_colour=match_colour)
         return result.photo.pixels
 

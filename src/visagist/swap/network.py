@@ -2,7 +2,8 @@
 
 Attributes stay at a quarter of the side, where they were seen; identity changes what is at an
 eighth, and a bounded fusion map decides place by place which of the two goes on. Identity enters as
-one affine map a channel (:mod:`visagist.swap.modulation`), computed once a source.
+one affine map a channel (:mod:`visagist.swap.modulation`), computed once a source, and as the
+source's own pixels on the target's mesh (:mod:`visagist.swap.guide`), which the network corrects.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ __all__ = ["PatchNetwork", "SwapNetwork", "make_network"]
 _PATCH = 4
 _MASK_LOGITS = (-3.0, 2.0)
 """Logits of the mask outside the face and in it before training."""
+_GUIDE_LOGIT = 4.0
+"""The same where the guide shows the source: it is a swap already, and is taken nearly whole."""
 
 
 def _conv(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Sequential:
@@ -72,7 +75,8 @@ class PatchNetwork(nn.Module):
         super().__init__()
         self.config = config
         fine, body, embedding = config.width, config.body, config.embedding
-        self.stem = nn.Sequential(_conv(3, fine, _PATCH, _PATCH), nn.ReLU(inplace=True))
+        inputs = 7 if config.guided else 3
+        self.stem = nn.Sequential(_conv(inputs, fine, _PATCH, _PATCH), nn.ReLU(inplace=True))
         self.encoder = nn.Sequential(*(Block(fine) for _ in range(config.encoder_blocks)))
         self.down = nn.Sequential(_conv(fine, body, 3, 2), nn.ReLU(inplace=True))
         self.body = nn.ModuleList(Block(body, embedding) for _ in range(config.body_blocks))
@@ -104,16 +108,29 @@ class PatchNetwork(nn.Module):
         """(n, d) unit vectors to (n, K): once a source, for all its frames."""
         return torch.cat([m.constants(identity) for m in self._modulations()], 1)
 
-    def draw(self, target: Tensor, constants: Tensor, *, finest: bool = False) -> SwapOutput:
+    def draw(
+        self,
+        target: Tensor,
+        constants: Tensor,
+        guide: Tensor | None = None,
+        *,
+        finest: bool = False,
+    ) -> SwapOutput:
         """The swap from constants that were computed before.
 
         Args:
             target: (n, 3, s, s) in [-1, 1], s a multiple of 8.
             constants: (n, K) of :meth:`identity_constants`.
+            guide: (n, 4, s, s) where the network is guided: the picture in [-1, 1] and its share
+                of the source in 0..1, of :func:`visagist.swap.guide.guide`.
             finest: the full side alone, as at run time.
         """
         cut = pieces(constants, [m.size for m in self._modulations()])
-        attributes = self.encoder(self.stem(target))
+        seen, start = target, target
+        if self.config.guided:
+            assert guide is not None
+            seen, start = torch.cat([target, guide], 1), guide[:, :3]
+        attributes = self.encoder(self.stem(seen))
         x = self.down(attributes)
         for block, numbers in zip(self.body, cut, strict=False):
             x = block(x, numbers)
@@ -124,32 +141,35 @@ class PatchNetwork(nn.Module):
         images: list[Tensor] = []
         for number, block in enumerate(self.decoder):
             if not finest and number < 2:  # a quarter, then a half of the side
-                images.insert(0, self._picture(2 - number, x, target))
+                images.insert(0, self._picture(2 - number, x, start))
             x = block(x, cut[len(self.body) + number])
             if number == last:
-                images.insert(0, self._picture(0, x, target))
+                images.insert(0, self._picture(0, x, start))
         mask = torch.ones_like(target[:, :1])
         if self.mask_head is not None:
             # The mask learns from maps that it does not change: it cannot make copying easier.
-            mask = torch.sigmoid(self.mask_head(x.detach()) + self._mask_start(target))
+            mask = torch.sigmoid(self.mask_head(x.detach()) + self._mask_start(target, guide))
         return SwapOutput(tuple(images), mask)
 
-    def _mask_start(self, target: Tensor) -> Tensor:
+    def _mask_start(self, target: Tensor, guide: Tensor | None) -> Tensor:
         outside, inside = _MASK_LOGITS
+        if self.config.guided:
+            assert guide is not None
+            return outside + (_GUIDE_LOGIT - outside) * guide[:, 3:]
         face = self.face
         if face.shape[-1] != target.shape[-1]:
             face = F.interpolate(face, target.shape[2:], mode="area")
         return outside + (inside - outside) * face
 
-    def _picture(self, head: int, x: Tensor, target: Tensor) -> Tensor:
+    def _picture(self, head: int, x: Tensor, start: Tensor) -> Tensor:
         drawn: Tensor = self.heads[head](x)
         if not self.config.residual:
             return torch.tanh(drawn)
-        return drawn + (F.avg_pool2d(target, 2**head) if head else target)
+        return drawn + (F.avg_pool2d(start, 2**head) if head else start)
 
-    def forward(self, target: Tensor, identity: Tensor) -> SwapOutput:
-        """(n, 3, s, s) in [-1, 1] and (n, d) unit vectors to three pictures and a mask."""
-        return self.draw(target, self.identity_constants(identity))
+    def forward(self, target: Tensor, identity: Tensor, guide: Tensor | None = None) -> SwapOutput:
+        """(n, 3, s, s) in [-1, 1], (n, d) unit vectors and a guide to three pictures and a mask."""
+        return self.draw(target, self.identity_constants(identity), guide)
 
 
 SwapNetwork = PatchNetwork | PaperNetwork

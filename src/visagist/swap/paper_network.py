@@ -210,8 +210,15 @@ class PaperNetwork(nn.Module):
         """(n, d) unit vectors to (n, K): see :class:`visagist.swap.modulation.Modulation`."""
         return torch.cat([m.constants(identity) for m in self._modulations()], 1)
 
-    def draw(self, target: Tensor, constants: Tensor, *, finest: bool = False) -> SwapOutput:
-        """The swap from constants that were computed before."""
+    def draw(
+        self,
+        target: Tensor,
+        constants: Tensor,
+        guide: Tensor | None = None,
+        *,
+        finest: bool = False,
+    ) -> SwapOutput:
+        """The swap from constants that were computed before; it knows no guide."""
         first = self.head(target)
         maps = self.attributes(first)
         x = self.identity(
@@ -220,6 +227,6 @@ class PaperNetwork(nn.Module):
         pictures = self.decoder(x, maps, finest=finest)
         return SwapOutput(tuple(pictures), torch.ones_like(target[:, :1]))
 
-    def forward(self, target: Tensor, identity: Tensor) -> SwapOutput:
+    def forward(self, target: Tensor, identity: Tensor, guide: Tensor | None = None) -> SwapOutput:
         """(n, 3, s, s) in [-1, 1] and (n, d) unit vectors to pictures in [-1, 1]; s % 32 = 0."""
         return self.draw(target, self.identity_constants(identity))

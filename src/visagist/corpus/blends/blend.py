@@ -20,7 +20,7 @@ from visagist.corpus.blends.light import multiplied, shading_change
 from visagist.corpus.blends.mixture import Mixture
 from visagist.corpus.blends.posing import mix_meshes, posed_like
 from visagist.corpus.blends.texture_space import frontal_mesh
-from visagist.corpus.blends.warp import extended, field, sample, triangle_map
+from visagist.corpus.blends.warp import sample
 from visagist.errors import InputError
 from visagist.face.regions import Regions, face_scale, outline, region_masks
 from visagist.face.topology import (
@@ -32,6 +32,7 @@ from visagist.face.topology import (
     RIGHT_IRIS,
     canonical_points,
 )
+from visagist.face.warp import extended, field, triangle_map
 
 Floats = NDArray[np.float32]
 

@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from visagist.corpus.blends.warp import extended, interpolate, triangle_map
 from visagist.face.regions import face_scale
 from visagist.face.topology import FACE_OVAL, N_SKIN_POINTS, triangles
+from visagist.face.warp import extended, interpolate, triangle_map
 
 Floats = NDArray[np.float32]
 

@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visagist.corpus.blends.shape_space import LEAST
-from visagist.corpus.blends.warp import extended, field, sample, triangle_map
+from visagist.corpus.blends.warp import sample
 from visagist.errors import DataError
 from visagist.face.regions import RIGHT_BROW_OUTLINE, mirrored, outline, region_masks
 from visagist.face.topology import FACE_OVAL, canonical_points
+from visagist.face.warp import extended, field, triangle_map
 
 Floats = NDArray[np.float32]
 

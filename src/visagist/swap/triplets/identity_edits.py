@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visagist.corpus.blends.light import multiplied, shading_change
-from visagist.corpus.blends.warp import extended, interpolate, triangle_map, warp
+from visagist.corpus.blends.warp import warp
 from visagist.face.regions import face_scale, outline, region_masks
 from visagist.face.topology import FACE_OVAL, LIPS_OUTER, canonical_points, mirror_index
+from visagist.face.warp import extended, interpolate, triangle_map
 from visagist.swap.classical import classical_swap
 from visagist.swap.shape import moved, shape_difference
 from visagist.swap.triplets.faces import Face, Floats, People, Picture

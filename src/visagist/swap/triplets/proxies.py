@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visagist.errors import InputError
-from visagist.swap.inference import Swapper
+from visagist.swap.inference import Look, Swapper
 from visagist.swap.triplets.views import identity_view
 
 
@@ -42,7 +42,9 @@ class NetworkProxy:
             raise InputError(
                 f"this swap model works at {side} pixels; give the recipe size: {side}"
             )
-        identity = self._swapper.identity(self._embed(identity_view(source)))
-        image, mask = self._swapper.render(target, identity.constants)
+        look = Look(source, np.asarray(source_mesh, np.float32))
+        identity = self._swapper.identity(self._embed(identity_view(source)), looks=[look])
+        laid = self._swapper.laid(target, target_mesh, identity.looks)
+        image, mask = self._swapper.render(target, identity.constants, laid)
         mixed = target + (image - target) * mask[..., None]
         return np.clip(np.rint(mixed), 0, 255).astype(np.uint8)

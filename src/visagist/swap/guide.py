@@ -1,0 +1,242 @@
+"""The source's face on the target's mesh: what the network starts from.
+
+A vector of a few hundred numbers says who somebody is, not how their skin looks. The mesh carries
+the pixels over: the face of the source in the target's pose and expression, with a share of the
+source's build, in the target's colours and coarse light. The network then only has to do what a
+mesh cannot: finer light, seams, expression, and what covers either face. All of it in numpy and
+Pillow, for it runs on every frame.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visagist.corpus.blends.expression import CLOSED, mouth_open
+from visagist.errors import InputError
+from visagist.face.raster import Floats, blur, fill
+from visagist.face.topology import FACE_OVAL, LIPS_INNER
+from visagist.face.warp import extended, interpolate, triangle_map
+from visagist.swap.shape import EYES, eye_opening, moved, shape_difference
+
+__all__ = ["SHUT", "Guide", "gaze_shift", "guide", "mirrored_mesh"]
+
+SHUT = 0.11
+"""Lids whose gap over their width is less are closed."""
+_MOST_GAZE = 0.3
+"""Largest correction of the gaze, in widths of the eye."""
+
+# Shares of the face's size, so that crops of any side give the same.
+_INSET = 0.06  # the face's oval is drawn smaller by this share
+_SOFT = 0.03  # standard deviation of its rim, in widths of the oval
+_GAIN = 1.8  # largest change of a channel's brightness
+_STILL = 0.1  # pixels that a place must move before it is read anew
+_LIGHT = 0.075  # standard deviation above which a difference counts as light, in sides of the crop
+_LIGHT_SHARE = 0.7  # of which so much becomes the target's
+_CELLS = 32  # of a crop's side, in which light is looked at
+_GREY = 3.0  # levels between the channels of a picture without colour
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Guide:
+    """A target with the source's face laid on.
+
+    Attributes:
+        picture: (S, S, 3) uint8; where ``share`` is 0, the target, moved by the change of build.
+        share: (S, S) float32 in 0..1 of the source's pixels.
+    """
+
+    picture: NDArray[np.uint8]
+    share: Floats
+
+
+def guide(
+    source: NDArray[np.uint8],
+    source_mesh: NDArray[np.floating],
+    target: NDArray[np.uint8],
+    target_mesh: NDArray[np.floating],
+    *,
+    shape: float = 0.8,
+    strength: float = 1.0,
+) -> Guide:
+    """Lay the source's face on the target.
+
+    Args:
+        source: (R, R, 3) uint8 RGB square crop with the source's face.
+        source_mesh: (478, 3) of it, crop pixels.
+        target: (S, S, 3) uint8 crop of the target.
+        target_mesh: (478, 3) of the face in it.
+        shape: share of the source's build that the target's face takes on, 0..1.
+        strength: share of all of it; 0 leaves the target.
+
+    Raises:
+        InputError: a crop is not a square uint8 RGB picture, or a mesh is not finite.
+    """
+    for picture, mesh in ((source, source_mesh), (target, target_mesh)):
+        if picture.dtype != np.uint8 or picture.ndim != 3 or len(set(picture.shape[:2])) > 1:
+            raise InputError(f"a swap needs square uint8 RGB crops, got {picture.shape}")
+        if mesh.shape != (478, 3) or not np.isfinite(mesh).all():
+            raise InputError("a swap needs (478, 3) meshes of finite points")
+    size = target.shape[0]
+    share_of_build = shape * strength
+    goal = moved(target_mesh, share_of_build * shape_difference(source_mesh, target_mesh))
+    own, drawn = extended(target_mesh, goal, size)
+    given, _ = extended(source_mesh, goal, size)
+    shown = triangle_map(drawn, goal[:, 2], size)
+    where = interpolate(np.concatenate([own, given], 1), drawn, shown)
+    base = _moved_target(target, where[..., :2], shown)
+    share = _share(source_mesh, target_mesh, goal, size) * (shown >= 0)
+    rows, columns = np.nonzero(share > 0)
+    if len(rows) == 0:
+        return Guide(base, share)
+    places = where[rows, columns, 2:] + gaze_shift(source_mesh, goal, rows, columns)
+    face = _read(source, places)
+    weight = share[rows, columns, None]
+    before = base[rows, columns].astype(np.float32)
+    if np.ptp(before, axis=1).max() <= _GREY:
+        face = np.repeat(face @ _LUMA[:, None], 3, 1)
+    total = weight.sum((0, 1))
+    gain = (before * weight).sum(0) / np.maximum((face * weight).sum(0), total)
+    face = face * np.clip(gain, 1 / _GAIN, _GAIN)
+    face += np.float32(_LIGHT_SHARE) * _coarse(before - face, share, rows, columns)
+    share = share * np.float32(strength)
+    mixed = before + (face - before) * (weight * np.float32(strength))
+    picture = base.copy() if base is target else base
+    picture[rows, columns] = np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
+    return Guide(picture, share)
+
+
+def mirrored_mesh(
+    mesh: NDArray[np.floating], side: int, order: NDArray[np.integer]
+) -> NDArray[np.float32]:
+    """The mesh of a mirrored crop.
+
+    Args:
+        mesh: (478, 3).
+        side: of the crop in pixels.
+        order: (478,) of :func:`~visagist.face.topology.mirror_index`.
+    """
+    result: NDArray[np.float32] = np.asarray(mesh, np.float32)[order]
+    result[:, 0] = side - result[:, 0]
+    return result
+
+
+def _moved_target(
+    target: NDArray[np.uint8], where: Floats, shown: NDArray[np.int32]
+) -> NDArray[np.uint8]:
+    """The target with the other build; itself where nothing moves."""
+    size = target.shape[0]
+    line = np.arange(size, dtype=np.float32) + np.float32(0.5)
+    far = np.maximum(np.abs(where[..., 0] - line), np.abs(where[..., 1] - line[:, None]))
+    rows, columns = np.nonzero((far > _STILL) & (shown >= 0))
+    if len(rows) == 0:
+        return target
+    result = target.copy()
+    result[rows, columns] = np.rint(_read(target, where[rows, columns])).astype(np.uint8)
+    return result
+
+
+def _read(image: NDArray[np.uint8] | Floats, places: NDArray[np.floating]) -> Floats:
+    """(N, 3) levels at (N, 2) places x, y, bilinear; the border goes on outside."""
+    height, width = image.shape[:2]
+    x = np.clip(places[:, 0] - np.float32(0.5), 0, width - 1.001)
+    y = np.clip(places[:, 1] - np.float32(0.5), 0, height - 1.001)
+    left, top = x.astype(np.int32), y.astype(np.int32)
+    along, down = (x - left)[:, None], (y - top)[:, None]
+    flat = image.reshape(-1, 3)
+    first = top * width + left
+
+    def level(step: int) -> Floats:
+        return np.asarray(flat.take(first + step, axis=0), np.float32)
+
+    upper = level(0) * (1 - along) + level(1) * along
+    lower = level(width) * (1 - along) + level(width + 1) * along
+    return np.asarray(upper * (1 - down) + lower * down, np.float32)
+
+
+def _coarse(
+    difference: Floats, share: Floats, rows: NDArray[np.integer], columns: NDArray[np.integer]
+) -> Floats:
+    """(N, 3) of a difference at the (N,) pixels of ``share``: what is coarse, which is light."""
+    size = share.shape[0]
+    cell = (rows * _CELLS // size) * _CELLS + columns * _CELLS // size
+    weight = share[rows, columns]
+    planes = [np.bincount(cell, weight, _CELLS**2)]
+    planes += [np.bincount(cell, weight * channel, _CELLS**2) for channel in difference.T]
+    grid = np.stack(planes, 1).reshape(_CELLS, _CELLS, 4).astype(np.float32)
+    grid = blur(grid, _LIGHT * _CELLS)
+    light = grid[..., 1:] / (grid[..., :1] + np.float32(0.03 * (size / _CELLS) ** 2))
+    places = np.stack([columns, rows], 1) + np.float32(0.5)
+    return _read(light, places * np.float32(_CELLS / size))
+
+
+def _share(
+    source_mesh: NDArray[np.floating],
+    target_mesh: NDArray[np.floating],
+    goal: NDArray[np.floating],
+    size: int,
+) -> Floats:
+    """The face's oval but for what must stay the target's: between open lips, and shut eyes."""
+    oval = goal[list(FACE_OVAL), :2]
+    centre = oval.mean(0)
+    width = float(np.ptp(oval[:, 0]))
+    share = fill(centre + (oval - centre) * (1 - _INSET), size, size, feather=_SOFT * width)
+    kept = []
+    if mouth_open(target_mesh) >= CLOSED:
+        kept.append((goal[list(LIPS_INNER), :2], 1.0))
+    if min(*eye_opening(source_mesh), *eye_opening(target_mesh)) < SHUT:
+        kept += [(goal[list(lids), :2], 1.6) for lids, _ in EYES]
+    for ring, grown in kept:
+        middle = ring.mean(0)
+        share *= 1 - fill(middle + (ring - middle) * grown, size, size, feather=0.006 * width)
+    return share
+
+
+def gaze_shift(
+    source_mesh: NDArray[np.floating],
+    goal: NDArray[np.floating],
+    rows: NDArray[np.integer],
+    columns: NDArray[np.integer],
+) -> Floats:
+    """How much farther each pixel reads, so that the source's irises look where the target's do.
+
+    Args:
+        source_mesh: (478, 3) in the picture that is read.
+        goal: (478, 3) in the picture that is made.
+        rows: (N,) of its pixels.
+        columns: (N,).
+
+    Returns:
+        (N, 2) float32 x, y in pixels of the source's picture; 0 outside the eyes.
+    """
+    source = np.asarray(source_mesh, np.float64)
+    shift = np.zeros((len(rows), 2), np.float32)
+    size = 1 + int(max(rows.max(), columns.max()))
+    for lids, iris in EYES:
+        # where, in the source's picture, the target's iris would be read from
+        read = _through(goal, source, lids, goal[list(iris), :2]).mean(0)
+        ring = np.asarray(goal[list(lids), :2], np.float64)
+        width = float(np.ptp(source[list(lids), 0]))
+        move = source[list(iris), :2].mean(0) - read
+        length = float(np.hypot(*move))
+        move *= min(1.0, _MOST_GAZE * width / max(length, 1e-6))
+        opening = max(float(np.ptp(ring[:, 1])), 1.0)
+        soft = fill(ring, size, size, feather=0.12 * opening + 0.3)
+        shift += soft[rows, columns, None] * move.astype(np.float32)
+    return shift
+
+
+def _through(
+    one: NDArray[np.floating],
+    other: NDArray[np.floating],
+    fitted: tuple[int, ...],
+    points: NDArray[np.floating],
+) -> NDArray[np.float64]:
+    """Points of one mesh's picture in the other's, by the affine map of some mesh points."""
+    ring = np.asarray(one)[list(fitted), :2].astype(np.float64)
+    flat = np.column_stack([ring, np.ones(len(ring))])
+    affine = np.linalg.lstsq(flat, np.asarray(other)[list(fitted), :2], rcond=None)[0]
+    return np.asarray(np.column_stack([points, np.ones(len(points))]) @ affine, np.float64)
