@@ -154,6 +154,14 @@ def test_the_guided_strength_begins_at_the_photo(guided):
     assert guided.swap(photo, identity, strength=0.5).faces
 
 
+def test_the_vectors_of_another_recogniser_are_refused(tmp_path):
+    folder = write_swap_model(tmp_path / "model", encoder="recognizer-9-abc")
+    with pytest.raises(InputError, match="recognizer-9-abc"):
+        Swapper.from_pretrained(folder, encoder=FakeEncoder())
+    same = write_swap_model(tmp_path / "same", encoder=FakeEncoder.model_id)
+    Swapper.from_pretrained(same, encoder=FakeEncoder())
+
+
 def test_a_folder_with_a_wrong_shape_share_is_damaged(tmp_path):
     folder = write_swap_model(tmp_path / "model", guided=True, shape="much")
     with pytest.raises(ModelDamagedError, match="shape"):

@@ -29,6 +29,7 @@ def frozen_encoder(name_or_path: str) -> FrozenEncoder:
 
         from visagist.recognition.config import NetworkConfig
         from visagist.recognition.crop import CENTRE, FIELD
+        from visagist.recognition.inference import Recognizer
         from visagist.recognition.network import EmbeddingNetwork
         from visagist.recognition.teacher import INPUT_SIZE, Teacher
         from visagist.swap.encoder import FrozenEncoder
@@ -37,11 +38,20 @@ def frozen_encoder(name_or_path: str) -> FrozenEncoder:
         teacher = Teacher.from_file(Path(name_or_path))
         taps = [teacher.blocks[number] for number in (2, 6)]
         # dlib's own crop shows the same part of a face (see recognition/crop.py)
-        return FrozenEncoder(teacher, taps, side=INPUT_SIZE, field=FIELD, centre=CENTRE, low=0.0)
+        return FrozenEncoder(
+            teacher, taps, side=INPUT_SIZE, field=FIELD, centre=CENTRE, low=0.0, model_id="dlib"
+        )
     files = open_model(name_or_path)
     shape = {k: v for k, v in files.config.items() if k in NetworkConfig.model_fields}
     config = NetworkConfig.model_validate(shape | {"kind": files.config.get("network")})
     network = EmbeddingNetwork(config)
     network.load_state_dict(load(files.read("model.safetensors")))
     taps = [network.stem, network.stages[0], network.stages[1]]
-    return FrozenEncoder(network, taps, side=config.input_size, field=FIELD, centre=CENTRE)
+    return FrozenEncoder(
+        network,
+        taps,
+        side=config.input_size,
+        field=FIELD,
+        centre=CENTRE,
+        model_id=Recognizer(files).model_id,
+    )

@@ -16,7 +16,7 @@ import visagist
 from visagist.deploy.export import LIMITS, fold, parity, replace_folder, to_onnx
 from visagist.errors import ParityError
 from visagist.swap.network import SwapNetwork
-from visagist.swap.training import load_swap
+from visagist.swap.training import ENCODER, load_swap
 
 __all__ = ["CONSTANTS", "FrameNetwork", "SourceNetwork", "export_swap", "swap_files"]
 
@@ -146,6 +146,8 @@ def export_swap(run: Path, output: Path, *, version: str | None = None) -> dict[
     # what a folder holds is its kind; which of the networks it is has another name
     shape = recipe.network.model_dump(exclude={"kind"})
     config = {"kind": "swap", "network": recipe.network.kind, **shape, **told}
+    if (run / ENCODER).is_file():
+        config["encoder"] = json.loads((run / ENCODER).read_text(encoding="utf-8"))["model_id"]
     files["config.json"] = (json.dumps(config, indent=2) + "\n").encode()
     files["log.jsonl"] = (run / "log.jsonl").read_bytes()
     files["recipe.json"] = (run / "recipe.json").read_bytes()

@@ -187,6 +187,11 @@ class TripletSet:
             raise DataError(f"the sets of triplets hold none of {', '.join(sorted(wanted))}")
         self.mix = {kind: share / total for kind, share in sorted(possible.items())}
 
+    @property
+    def splits(self) -> set[str]:
+        """Whose people the sets hold: train, validation, test."""
+        return {str(folder.summary.get("split", "train")) for folder in self._folders}
+
     def __len__(self) -> int:
         return sum(len(rows) for rows in self._rows.values())
 

@@ -54,6 +54,7 @@ class FrozenEncoder(nn.Module):
         field: width of its view in canonical crops.
         centre: middle of its view in canonical crops, (x, y).
         low: value of black at its input; white is 1.
+        model_id: what tells its vectors from those of other recognisers; empty where nobody asks.
     """
 
     def __init__(
@@ -65,8 +66,10 @@ class FrozenEncoder(nn.Module):
         field: float,
         centre: tuple[float, float],
         low: float = -1.0,
+        model_id: str = "",
     ) -> None:
         super().__init__()
+        self.model_id = model_id
         self.network = network.eval().requires_grad_(False)
         self.side, self.low = side, low
         self.spans = [(middle - field / 2, middle + field / 2) for middle in centre]

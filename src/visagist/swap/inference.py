@@ -234,6 +234,12 @@ class Swapper:
         for name in ("model.onnx", CONSTANTS):
             digest.update(model.manifest.files[name].sha256.encode())
         self.model_id = f"{model.manifest.name}-{model.manifest.version}-{digest.hexdigest()[:12]}"
+        trained = model.config.get("encoder", encoder.model_id)
+        if trained != encoder.model_id:
+            raise InputError(
+                f"{model.path}: this network reads the vectors of {trained}, not of "
+                f"{encoder.model_id}; give the recogniser that it was trained with"
+            )
         self._encoder = encoder
         self._detector, self._mesher, self._parser = detector, mesher, parser
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from visagist.corpus.feed.batches import Ahead
-from visagist.errors import ConfigError
+from visagist.errors import ConfigError, DataError
+from visagist.photo.files import write_atomically
 from visagist.swap.config import SwapRecipe
 from visagist.swap.data import TripletBatch, open_triplets
 from visagist.swap.discriminator import Discriminators
@@ -33,11 +35,13 @@ from visagist.swap.modulation import SwapOutput, blend
 from visagist.swap.network import SwapNetwork, make_network
 from visagist.training.loop import best_device
 from visagist.training.loop import train as run_loop
-from visagist.training.parallel import world_size
+from visagist.training.parallel import rank, world_size
 from visagist.training.run import load_weights, read_recipe, read_run, write_run
 
 __all__ = ["SwapTask", "Triplets", "load_swap", "scales", "train"]
 
+ENCODER = "encoder.json"
+"""In a run: which recogniser's vectors the network was trained with."""
 _CORE = 0.6
 """The middle of the face, where copying the target is no swap, as a share of the face."""
 
@@ -347,6 +351,9 @@ def train(
 
     Returns:
         ``output``, ready for ``visagist export swap``.
+
+    Raises:
+        DataError: the triplets cannot be read, or are of test people.
     """
     settings = read_recipe(recipe, SwapRecipe)
     torch.manual_seed(settings.loop.seed)
@@ -364,17 +371,23 @@ def train(
         guide=settings.data.size if settings.network.guided else None,
         shape=settings.network.shape,
     )
+    taught = opened(data, augment=settings.data.augment, progress=decoding)
+    if "test" in taught.splits:
+        raise DataError("--data holds triplets of test people, whom nothing may learn from")
     task = SwapTask(
         settings,
         network,
         encoder,
-        opened(data, augment=settings.data.augment, progress=decoding),
+        taught,
         opened(list(held_out) or data, augment=None, progress=decoding),
         device=best_device(),
         workers=workers,
     )
     model = run_loop(task, settings.loop, output, resume=resume, progress=progress)
     write_run(output, model, settings)
+    if encoder.model_id and not rank():
+        text = json.dumps({"model_id": encoder.model_id}) + "\n"
+        write_atomically(output / ENCODER, text.encode(), overwrite=True)
     return output
 
 

@@ -199,6 +199,11 @@ def _finish(out: Path, parts: int, settings: Mapping[str, Any], count: int) -> d
             edits.update(row.get("edits", ()))
             if row["rejected"]:
                 lines.append(json.dumps(row, sort_keys=True) + "\n")
+    if not sum(kept.values()):
+        common = ", ".join(f"{reason} ({n})" for reason, n in reasons.most_common(3))
+        raise DataError(
+            f"{out}: not one triplet came of {count} draws: {common or 'none was made'}"
+        )
     write_atomically(out / REJECTED, "".join(lines).encode(), overwrite=True)
     summary = {
         "format": FORMAT,
