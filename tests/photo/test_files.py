@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from tests.photo import photo_samples as samples
-from visagist.errors import PhotoError, PhotoWriteError
+from visagist.errors import DiskFullError, PhotoError, PhotoWriteError
 from visagist.photo import Photo
-from visagist.photo.files import read_bytes, write_atomically
+from visagist.photo.files import mapped_array, read_bytes, write_atomically
 
 PHOTO = Photo.from_array(samples.picture())
 
@@ -154,3 +154,26 @@ def test_unreadable_file(tmp_path, monkeypatch):
 def test_bytes_arrive_whole(tmp_path):
     write_atomically(tmp_path / "ü", b"abc" * 1000, overwrite=False)
     assert read_bytes(tmp_path / "ü", max_bytes=3000) == b"abc" * 1000
+
+
+def test_a_mapped_array_is_kept_or_made_anew(tmp_path):
+    path = tmp_path / "a.npy"
+    made = mapped_array(path, np.uint8, (3, 5))
+    made[1] = 7
+    made.flush()
+    assert mapped_array(path, np.uint8, (3, 5), keep=True)[1].tolist() == [7] * 5
+    assert not mapped_array(path, np.uint8, (3, 5)).any()
+    assert np.load(path).shape == (3, 5)
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="this system cannot reserve room")
+def test_a_mapped_array_takes_its_room_or_says_that_there_is_none(tmp_path, monkeypatch):
+    path = tmp_path / "a.npy"
+    mapped_array(path, np.uint8, (1 << 20,))
+    assert path.stat().st_blocks * 512 >= 1 << 20  # not a sparse file
+    monkeypatch.setattr(os, "posix_fallocate", failing(errno.ENOSPC))
+    with pytest.raises(DiskFullError, match="make room"):
+        mapped_array(path, np.uint8, (1 << 20,))
+    assert not path.exists()
+    monkeypatch.setattr(os, "posix_fallocate", failing(errno.EOPNOTSUPP))
+    assert mapped_array(path, np.uint8, (8,)).shape == (8,)

@@ -31,7 +31,7 @@ from visagist.corpus.feed.recrop import decode_crop
 from visagist.corpus.shards import TarWriter, encode_json, iterate_samples
 from visagist.errors import DataError
 from visagist.photo import Photo
-from visagist.photo.files import write_atomically
+from visagist.photo.files import mapped_array, write_atomically
 
 Bytes = NDArray[np.uint8]
 
@@ -190,7 +190,7 @@ def _unpack(
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         note.unlink(missing_ok=True)
-        targets = np.lib.format.open_memmap(part, mode="w+", dtype=np.uint8, shape=shape)
+        targets = mapped_array(part, np.uint8, shape)
         for sample in iterate_pairs(folder):
             if len(keys) == len(targets):
                 break

@@ -20,6 +20,7 @@ from visagist.errors import DataError
 from visagist.makeup.config import MakeupTrainingConfig
 from visagist.makeup.retoucher import retouch
 from visagist.makeup.style import Style
+from visagist.photo.files import mapped_array
 from visagist.training.augmentation import AugmentConfig
 from visagist.training.degrade import cover, degrade, light_curves
 
@@ -89,10 +90,9 @@ def render_targets(
     done = _already_done(note, path, key, shape)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        mode = "r+" if path.exists() and done else "w+"
         if not done:  # or the note of what is overwritten would vouch for it
             _write_note(note, key, 0)
-        targets = np.lib.format.open_memmap(path, mode=mode, dtype=np.uint8, shape=shape)
+        targets = mapped_array(path, np.uint8, shape, keep=path.exists() and bool(done))
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: cannot write the rendered targets ({error})") from error
     todo = range(done, len(faces))

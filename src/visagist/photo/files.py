@@ -1,16 +1,21 @@
-"""Files read with a limit and written all or nothing."""
+"""Files read with a limit, written all or nothing, or mapped with their room taken."""
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import stat
 from contextlib import suppress
 from pathlib import Path
+from typing import Any, Literal
 
-from visagist.errors import PhotoError, PhotoTooLargeError, PhotoWriteError
+import numpy as np
+from numpy.typing import DTypeLike
 
-__all__ = ["make_folder", "read_bytes", "write_atomically"]
+from visagist.errors import DiskFullError, PhotoError, PhotoTooLargeError, PhotoWriteError
+
+__all__ = ["make_folder", "mapped_array", "read_bytes", "write_atomically"]
 
 
 def read_bytes(path: Path, *, max_bytes: int) -> bytes:
@@ -38,6 +43,45 @@ def read_bytes(path: Path, *, max_bytes: int) -> bytes:
         f"{path} is larger than the limit of {max_bytes / 2**20:.1f} MiB: make it smaller, or "
         "raise Limits.max_bytes."
     )
+
+
+def mapped_array(
+    path: Path, dtype: DTypeLike, shape: tuple[int, ...], *, keep: bool = False
+) -> np.memmap[Any, Any]:
+    """A .npy file as a writable array, with all its room taken from the start.
+
+    A map of a file that the disk turns out to have no room for ends the process with a signal that
+    nothing can catch; here it is an error before anything is written.
+
+    Args:
+        path: of the file; its folder exists.
+        dtype: of the array.
+        shape: of the array.
+        keep: go on with the file that is there, instead of a new one.
+
+    Raises:
+        DiskFullError: the disk has no room for all of it.
+        OSError: the file cannot be made or opened.
+        ValueError: ``keep``, and it is no such file.
+    """
+    mode: Literal["r+", "w+"] = "r+" if keep else "w+"
+    array = np.lib.format.open_memmap(path, mode=mode, dtype=dtype, shape=shape)
+    if keep or not hasattr(os, "posix_fallocate"):
+        return array
+    try:
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            return array  # the disk cannot reserve; it may still have the room
+        size = array.nbytes
+        del array
+        path.unlink(missing_ok=True)
+        raise DiskFullError(
+            f"{path}: {size / 2**30:.1f} GB are needed and the disk does not have them; make room "
+            "or give another folder"
+        ) from error
+    return array
 
 
 def write_atomically(path: Path, data: bytes, *, overwrite: bool) -> None:

@@ -25,6 +25,7 @@ from visagist.amplify.student import AUGMENT, student_recipe, train_student
 from visagist.face.align import CROP_SIZE
 from visagist.makeup.network import MakeupNetwork
 from visagist.makeup.training import MakeupRecipe
+from visagist.photo.files import mapped_array
 from visagist.training.augmentation import (
     AugmentConfig,
     DefectConfig,
@@ -215,8 +216,7 @@ def amplify_all(bench: Bench, backend: str, report: Report) -> Bytes:
     done = progress.done()
     if done < len(todo):
         painters = fitted(bench, backend, report)
-        mode = "r+" if done else "w+"
-        targets = np.lib.format.open_memmap(path, mode=mode, dtype=np.uint8, shape=shape)
+        targets = mapped_array(path, np.uint8, shape, keep=bool(done))
         while done < len(todo):
             part = todo[done : done + _TOGETHER]
             targets[done : done + len(part)] = _painted(bench, painters, part)

@@ -31,6 +31,7 @@ from visagist.face.align import CROP_SIZE
 from visagist.face.mesh.inference import MeshPredictor
 from visagist.face.topology import N_POINTS
 from visagist.makeup.retoucher import retouch
+from visagist.photo.files import mapped_array
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -222,9 +223,7 @@ def make_examples(
         path.parent.mkdir(parents=True, exist_ok=True)
         if not done:  # or the note of what is overwritten would vouch for it
             note.write(0)
-        array = np.lib.format.open_memmap(
-            path, mode="r+" if done else "w+", dtype=np.uint8, shape=shape
-        )
+        array = mapped_array(path, np.uint8, shape, keep=bool(done))
         jobs = partial(group_of_examples, people, config, margin=margin)
         with ProcessPoolExecutor(workers) as pool:
             todo = range(done, len(groups))

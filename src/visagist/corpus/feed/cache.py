@@ -33,6 +33,7 @@ from visagist.corpus.feed.selection import FeedConfig, enlargement, select_faces
 from visagist.corpus.index import Record
 from visagist.errors import DataError
 from visagist.face.topology import N_POINTS
+from visagist.photo.files import mapped_array
 
 _FORMAT = 1
 _MANIFEST = "manifest.json"
@@ -243,11 +244,8 @@ def _fill(
     if parts:
         shapes["parts"] = (n, side, side)
     arrays = {
-        name: np.lib.format.open_memmap(
-            folder / f"{name}.npy",
-            mode="w+",
-            dtype=np.float32 if name == "meshes" else np.uint8,
-            shape=shape,
+        name: mapped_array(
+            folder / f"{name}.npy", np.float32 if name == "meshes" else np.uint8, shape
         )
         for name, shape in shapes.items()
     }

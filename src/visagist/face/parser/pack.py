@@ -18,7 +18,6 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from visagist.corpus.corpus import Corpus
@@ -31,6 +30,7 @@ from visagist.face.parser.config import ParserDataConfig
 from visagist.face.parser.labels import LabelledView, label_photo
 from visagist.face.parser.overlays import Canvas, compose, draw
 from visagist.photo import Photo
+from visagist.photo.files import mapped_array
 
 _SPLITS = ("train", "validation")
 _TEXTURES = 48
@@ -179,8 +179,8 @@ def _write(
 ) -> None:
     """Fill the arrays, cut them to what came, and write the index."""
     shape = (total, config.size, config.size)
-    images = open_memmap(folder / "images.npy", "w+", np.uint8, (*shape, 3))
-    labels = open_memmap(folder / "labels.npy", "w+", np.uint8, shape)
+    images = mapped_array(folder / "images.npy", np.uint8, (*shape, 3))
+    labels = mapped_array(folder / "labels.npy", np.uint8, shape)
     entries: list[Entry] = []
     for entry, view, known in pictures:
         images[len(entries)], labels[len(entries)] = view, known
@@ -191,7 +191,7 @@ def _write(
     for name, array in (("images", images), ("labels", labels)):
         if len(entries) < total:
             part = folder / f"{name}.part.npy"
-            short = open_memmap(part, "w+", np.uint8, (len(entries), *array.shape[1:]))
+            short = mapped_array(part, np.uint8, (len(entries), *array.shape[1:]))
             short[:] = array[: len(entries)]
             part.replace(folder / f"{name}.npy")
     index = {"field": config.field, "entries": [[*astuple(e)] for e in entries]}
