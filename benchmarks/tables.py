@@ -53,6 +53,7 @@ FILES = (
     "src/visagist/models/mesh-closeups/card.md",
     "src/visagist/models/face-parser/card.md",
     "src/visagist/models/recognizer/card.md",
+    "src/visagist/models/swap/card.md",
     "src/visagist/models/generator-64/card.md",
     "src/visagist/models/generator-64-diffusion/card.md",
 )

@@ -16,7 +16,7 @@ from visagist.runtime.store import open_model
 from visagist.swap.classical import classical_swap
 from visagist.swap.covers import covered_target
 from visagist.swap.evaluation import Compare, Stage, evaluate
-from visagist.swap.methods import Method, classical, model_method, untouched
+from visagist.swap.methods import Method, classical, guide_alone, model_method, untouched
 from visagist.swap.pairs import FOLDERS, PairList, pair_list
 
 __all__ = ["Judged", "evaluate_swap", "features_distance", "labelled_models"]
@@ -117,7 +117,7 @@ def evaluate_swap(
             "no swap network was trained with"
         )
     fixed = pair_list(data, split=split, folders=folders, rounds=rounds, limit=limit)
-    methods = [untouched(), classical(classical_swap)]
+    methods = [untouched(), classical(classical_swap), guide_alone()]
     if models:
         recognizer = Recognizer.from_pretrained(encoder)
         methods += [

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from visagist.corpus.blends.expression import CLOSED, mouth_open
 from visagist.errors import InputError
-from visagist.face.raster import Floats, blur, fill
-from visagist.face.topology import FACE_OVAL, LIPS_INNER
-from visagist.face.warp import extended, interpolate, triangle_map
+from visagist.face.raster import Floats, blur, fill, smoothstep
+from visagist.face.topology import FACE_OVAL, LIPS_INNER, triangles
+from visagist.face.warp import extended, interpolate, surface, triangle_map
 from visagist.swap.shape import EYES, eye_opening, moved, shape_difference
 
 __all__ = ["SHUT", "Guide", "gaze_shift", "guide", "mirrored_mesh"]
@@ -32,6 +32,11 @@ _MOST_GAZE = 0.3
 _INSET = 0.06  # the face's oval is drawn smaller by this share
 _SOFT = 0.03  # standard deviation of its rim, in widths of the oval
 _GAIN = 1.8  # largest change of a channel's brightness
+_EDGE_ON = (0.15, 0.4)  # areas in the source over those in the target, none and all of it seen
+_FLAT = 1e-3  # square pixels of a triangle in the target that shows nothing
+_SOFTENED = 0.008  # standard deviation, in sides of the crop, between what is seen and what is not
+_RIM = 0.3  # share of the oval that counts as its rim
+_STRANGE = (18.0, 45.0)  # levels between source and target there, nothing and all of it doubted
 _STILL = 0.1  # pixels that a place must move before it is read anew
 _LIGHT = 0.075  # standard deviation above which a difference counts as light, in sides of the crop
 _LIGHT_SHARE = 0.7  # of which so much becomes the target's
@@ -88,7 +93,7 @@ def guide(
     shown = triangle_map(drawn, goal[:, 2], size)
     where = interpolate(np.concatenate([own, given], 1), drawn, shown)
     base = _moved_target(target, where[..., :2], shown)
-    share = _share(source_mesh, target_mesh, goal, size) * (shown >= 0)
+    share = _share(source_mesh, target_mesh, goal, size) * _seen(given, drawn, shown)
     rows, columns = np.nonzero(share > 0)
     if len(rows) == 0:
         return Guide(base, share)
@@ -102,8 +107,9 @@ def guide(
     gain = (before * weight).sum(0) / np.maximum((face * weight).sum(0), total)
     face = face * np.clip(gain, 1 / _GAIN, _GAIN)
     face += np.float32(_LIGHT_SHARE) * _coarse(before - face, share, rows, columns)
-    share = share * np.float32(strength)
-    mixed = before + (face - before) * (weight * np.float32(strength))
+    share *= _plausible(face - before, goal, share, rows, columns)
+    share *= np.float32(strength)
+    mixed = before + (face - before) * share[rows, columns, None]
     picture = base.copy() if base is target else base
     picture[rows, columns] = np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
     return Guide(picture, share)
@@ -173,6 +179,27 @@ def _coarse(
     return _read(light, places * np.float32(_CELLS / size))
 
 
+def _plausible(
+    difference: Floats,
+    goal: NDArray[np.floating],
+    share: Floats,
+    rows: NDArray[np.integer],
+    columns: NDArray[np.integer],
+) -> Floats:
+    """(S, S) 0 near the face's outline where the source differs much from the target.
+
+    Features that make a person lie inside. What is different at the rim, when colour and light are
+    equal, is hair, or background that a mesh a little too wide has caught.
+    """
+    oval = goal[list(FACE_OVAL), :2]
+    centre, width = oval.mean(0), float(np.ptp(oval[:, 0]))
+    size = share.shape[0]
+    inner = fill(centre + (oval - centre) * (1 - _RIM), size, size, feather=_SOFT * width)
+    far = np.zeros(share.shape, np.float32)
+    far[rows, columns] = smoothstep(*_STRANGE, np.abs(difference).mean(1))
+    return 1 - (1 - inner) * blur(far, _SOFTENED * size)
+
+
 def _share(
     source_mesh: NDArray[np.floating],
     target_mesh: NDArray[np.floating],
@@ -193,6 +220,26 @@ def _share(
         middle = ring.mean(0)
         share *= 1 - fill(middle + (ring - middle) * grown, size, size, feather=0.006 * width)
     return share
+
+
+def _seen(given: Floats, drawn: Floats, shown: NDArray[np.int32]) -> Floats:
+    """(S, S) 0 where the source's picture shows that part of its face edge-on or not at all.
+
+    There the mesh would read hair and background from beside the cheek.
+    """
+    corners = triangles()
+
+    def areas(points: Floats) -> Floats:
+        a, b, c = (points[corners[:, k]] for k in range(3))
+        u, v = b - a, c - a
+        return u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0]
+
+    ratio = areas(given) / np.where(np.abs(areas(drawn)) < _FLAT, np.inf, areas(drawn))
+    ratio /= max(float(np.median(ratio)), 1e-6)
+    # the rings beyond the mesh, and -1 for no triangle at all, are not seen
+    seen = np.zeros(len(surface()) + 1, np.float32)
+    seen[: len(corners)] = smoothstep(*_EDGE_ON, ratio.astype(np.float32))
+    return blur(seen[shown], _SOFTENED * shown.shape[0])
 
 
 def gaze_shift(

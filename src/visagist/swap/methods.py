@@ -13,26 +13,29 @@ from visagist.errors import FaceError
 from visagist.face.align import crop
 from visagist.face.find import Mesher, default_mesher
 from visagist.face.identity import Judge
-from visagist.face.paste import paste_residual
+from visagist.face.paste import paste_crop, paste_residual
 from visagist.face.types import Detection, Face
 from visagist.photo import Photo
 from visagist.runtime.store import ModelFiles
+from visagist.swap.guide import guide
 from visagist.swap.inference import CONSTANTS, Encoder, Identity, Look, Swapper, soft_mask
 
 __all__ = [
     "CLASSICAL",
+    "GUIDE",
     "UNTOUCHED",
     "Method",
     "Scene",
     "Side",
     "Warp",
     "classical",
+    "guide_alone",
     "model_method",
     "untouched",
 ]
 
 Pixels = NDArray[np.uint8]
-UNTOUCHED, CLASSICAL = "untouched target", "mesh warp"
+UNTOUCHED, CLASSICAL, GUIDE = "untouched target", "mesh warp", "guide alone"
 _AROUND = 0.75
 """What is kept of a photo on each side of a face's crop, in crops: all that any step looks at."""
 
@@ -159,6 +162,22 @@ def classical(warp: Warp) -> Method:
         return paste_residual(pixels, change, theirs)
 
     return Method(CLASSICAL, swap)
+
+
+def guide_alone(*, shape: float = 0.6) -> Method:
+    """What a guided network starts from, pasted as it is: what the network adds is the rest.
+
+    Args:
+        shape: share of the source's build.
+    """
+
+    def swap(source: Side, pixels: Pixels, face: Face) -> Pixels:
+        look, theirs = Look.of(source.pixels, source.face), face.alignment()
+        view = crop(pixels, theirs)
+        laid = guide(look.crop, look.mesh, view, theirs.to_crop(face.mesh), shape=shape)
+        return paste_crop(pixels, laid.picture.astype(np.float32), soft_mask(laid.share), theirs)
+
+    return Method(GUIDE, swap)
 
 
 def model_method(
