@@ -141,3 +141,27 @@ def test_what_is_no_crop_or_mesh_is_refused(face, mesh, picture, points):
 
 def test_a_guide_is_what_it_says(face, mesh):
     assert isinstance(guide(face, mesh, face, mesh), Guide)
+
+
+def test_background_beside_a_cheek_is_not_taken_for_skin(face, mesh):
+    """The source's mesh is a little too wide and catches what is behind the head."""
+    wide = mesh.copy()
+    wide[:, 0] = 64 + (wide[:, 0] - 64) * np.float32(1.12)
+    source = face.copy()
+    outside = fill(mesh[list(FACE_OVAL), :2], SIZE, SIZE) < 0.5
+    source[outside] = (0, 220, 40)
+    made = guide(source, wide, face, mesh, shape=0)
+    green = made.picture[..., 1].astype(int) - made.picture[..., 0]
+    inside = fill(mesh[list(FACE_OVAL), :2], SIZE, SIZE) > 0.99
+    assert (green[inside] > 20).mean() < 0.02
+    assert made.share[70, 64] > 0.95  # the middle of the face is the source's all the same
+
+
+def test_a_cheek_seen_edge_on_is_left_to_the_target(face, mesh):
+    turned = drawn_mesh(SIZE, turn=55)
+    source = drawn_face(turned, SIZE, "light")
+    made = guide(source, turned, face, mesh, shape=0)
+    straight = guide(face, mesh, face, mesh, shape=0)
+    lost = [made.share[:, half].sum() / straight.share[:, half].sum()
+            for half in (slice(0, 64), slice(64, 128))]  # fmt: skip
+    assert min(lost) < 0.8 * max(lost)
