@@ -36,9 +36,11 @@ ABLATIONS: dict[str, list[dict[str, Any]]] = {
     "amplified": [{"faces": n} for n in (500, 1000, 4000)],
     "draws": [{"draw": n} for n in (0, 1, 2)],
     "parts": [{"backend": name} for name in ("pixels", *VARIANTS)],
+    "start": [{"start": "scratch"}],
 }
-"""What is changed; only the rows of the amplifier are run again."""
+"""What is changed; only the rows that it touches are run again."""
 AMPLIFIER_ROWS = ("teacher", "dal")
+TOUCHED = {"start": ("dal", "five_pairs_augmented", "five_pairs", "ceiling")}
 
 
 def main() -> None:
@@ -55,7 +57,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, help="judged people; by default all")
     parser.add_argument("--draw", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--backend", default="pixels")
+    parser.add_argument("--backend", default="mesh")
     parser.add_argument("--judge", type=Path, help="ONNX face embedder")
     parser.add_argument("--features", type=Path, help="EfficientNet-Lite0's .pth")
     parser.add_argument("--workers", type=int, default=1)
@@ -74,7 +76,12 @@ def main() -> None:
     report = run(asked, base, asked.only or ())
     report["ablations"] = {
         name: [
-            {"changed": change, **without_rows(run(asked, changed(base, change), AMPLIFIER_ROWS))}
+            {
+                "changed": change,
+                **without_rows(
+                    run(asked, changed(base, change), TOUCHED.get(name, AMPLIFIER_ROWS))
+                ),
+            }
             for change in ABLATIONS[name]
         ]
         for name in asked.ablation

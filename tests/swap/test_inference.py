@@ -120,6 +120,24 @@ def test_a_guided_network_corrects_the_guide_at_full_detail(guided):
     assert mask[128, 128] == 1
 
 
+def test_a_model_may_use_a_share_of_its_correction(tmp_path):
+    photo = drawn_face()
+    face = find_faces(photo)[0]
+    view = crop(photo, face.alignment(256))
+    changes = []
+    for number, correction in enumerate((0.0, 0.5, 1.0)):
+        folder = write_swap_model(tmp_path / str(number), guided=True, correction=correction)
+        engine = Swapper.from_pretrained(folder, encoder=FakeEncoder())
+        identity = engine.source(photo)
+        laid = engine.laid(view, face.alignment(256).to_crop(face.mesh), identity.looks)
+        image, _ = engine.render(view, identity.constants, laid)
+        changes.append(image - laid.picture)
+    inside = (laid.picture.min(2) > 60) & (laid.picture.max(2) < 195)  # far from black and white
+    assert np.abs(changes[0]).max() < 1e-3
+    assert np.abs(changes[2][inside]).max() > 1
+    np.testing.assert_allclose(changes[1][inside], changes[2][inside] / 2, atol=1e-3)
+
+
 def test_a_guided_network_needs_a_picture_of_the_source(guided):
     with pytest.raises(InputError, match="picture of the source"):
         guided.identity(person(0))

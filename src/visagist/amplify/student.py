@@ -127,7 +127,7 @@ def train_student(
     *,
     zoom: float,
     strengths: NDArray[np.float32] | None = None,
-    start: str = START,
+    start: str | None = START,
     workers: int = 1,
     device: torch.device | None = None,
     progress: Progress = lambda step, numbers: None,
@@ -141,7 +141,7 @@ def train_student(
         run: folder for log, checkpoints and weights.
         zoom: field of view of the targets in canonical crops.
         strengths: (N, styles) how much of its style each target wears; 1 by default.
-        start: name or folder of the model to start from.
+        start: name or folder of the model to start from; random weights when ``None``.
         workers: threads that prepare batches.
         device: where to train; the GPU where there is one by default.
         progress: called with the step and the numbers of each line of the log.
@@ -167,7 +167,7 @@ def train_student(
         device=device or best_device(),
         workers=workers,
         strengths=strengths,
-        start=start_state(len(names), start),
+        start=None if start is None else start_state(len(names), start),
     )
     model = run_loop(task, recipe.loop, run, resume=True, progress=progress)
     write_run(run, model, recipe)

@@ -116,9 +116,27 @@ def export_generator(
 
 
 @app.command("swap")
-def export_swap(run: Run, output: Output, as_json: Json = False) -> None:
+def export_swap(
+    run: Run,
+    output: Output,
+    shape: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Share of the source's build that a guide takes on; as in training by default.",
+        ),
+    ] = None,
+    correction: Annotated[
+        float,
+        typer.Option(
+            min=0, max=1, help="Share of what a guided network changes of its guide that is used."
+        ),
+    ] = 1.0,
+    as_json: Json = False,
+) -> None:
     """Export a swap network: one file a frame, one a source, compared with torch."""
     with needs_extra("train"):
         from visagist.deploy.export_swap import export_swap as export
 
-    print_report(export(run, output), as_json=as_json)
+    print_report(export(run, output, shape=shape, correction=correction), as_json=as_json)

@@ -126,12 +126,28 @@ def swap_files(network: SwapNetwork) -> tuple[dict[str, bytes], dict[str, Any]]:
     }
 
 
-def export_swap(run: Path, output: Path, *, version: str | None = None) -> dict[str, Any]:
+def export_swap(
+    run: Path,
+    output: Path,
+    *,
+    version: str | None = None,
+    shape: float | None = None,
+    correction: float = 1.0,
+) -> dict[str, Any]:
     """Export a run of a swap network to a model folder.
 
     ``model.onnx`` takes (target, constants), and the guide where the network has one, and gives
     (image, mask), once a frame;
     ``constants.onnx`` makes the constants of an identity, once a source.
+
+    Args:
+        run: a finished run.
+        output: the folder to make.
+        version: of the model; the package's by default.
+        shape: share of the source's build that the guide takes on; that of the training by default.
+        correction: share of what the network changes of the guide that is used. Both are chosen on
+            validation people: less of the first keeps more of the target's expression, less of the
+            second more of the source's identity.
 
     Returns:
         Parameters, multiply-adds a frame in 1e9, megabytes, parity of each file.
@@ -144,8 +160,11 @@ def export_swap(run: Path, output: Path, *, version: str | None = None) -> dict[
     files, report = swap_files(network)
     told = {key: report[key] for key in ("params", "gmac", "megabytes", "constants")}
     # what a folder holds is its kind; which of the networks it is has another name
-    shape = recipe.network.model_dump(exclude={"kind"})
-    config = {"kind": "swap", "network": recipe.network.kind, **shape, **told}
+    settings = recipe.network.model_dump(exclude={"kind"})
+    config = {"kind": "swap", "network": recipe.network.kind, **settings, **told}
+    if recipe.network.guided:
+        config["shape"] = recipe.network.shape if shape is None else shape
+        config["correction"] = correction
     if (run / ENCODER).is_file():
         config["encoder"] = json.loads((run / ENCODER).read_text(encoding="utf-8"))["model_id"]
     files["config.json"] = (json.dumps(config, indent=2) + "\n").encode()

@@ -225,9 +225,11 @@ class Swapper:
         self.size = self.side * max(1, -(-_DETAIL // self.side)) if self.guided else self.side
         try:
             self.shape = float(model.config.get("shape", 0.0))
+            self.correction = float(model.config.get("correction", 1.0))
         except (TypeError, ValueError) as error:
             raise ModelDamagedError(
-                f"{model.path / 'config.json'}: shape: {error}; export the model again"
+                f"{model.path / 'config.json'}: shape or correction: {error}; "
+                "export the model again"
             ) from error
         self.limits = _limits(model) if limits is None else limits
         digest = hashlib.sha256()
@@ -451,10 +453,9 @@ class Swapper:
             share = pooled(share, times)
         guide = np.concatenate([start, share.transpose(2, 0, 1)])
         made, mask = self._run(given | {"target": target[None], "guide": guide[None]})
-        if times == 1:
-            return np.clip(_levels(made), 0, 255), np.clip(mask, 0, 1)
-        change = grow(_levels(made) - _levels(start), view.shape[:2])
-        mask = grow(mask[..., None], view.shape[:2])[..., 0]
+        change = (_levels(made) - _levels(start)) * np.float32(self.correction)
+        if times > 1:
+            change, mask = (grow(x, view.shape[:2]) for x in (change, mask))
         return np.clip(laid.picture + change, 0, 255), np.clip(mask, 0, 1)
 
     def _run(self, given: dict[str, NDArray[np.float32]]) -> tuple[Floats, Floats]:
@@ -598,7 +599,7 @@ def soft_mask(mask: Floats) -> Floats:
     """
     size = mask.shape[0]
     # A sigmoid never says 0; what it takes for background must be left bit for bit.
-    sure = np.clip((mask - 0.02) / 0.96, 0, 1).astype(np.float32)
+    sure = np.clip((mask - 0.1) / 0.86, 0, 1).astype(np.float32)
     soft = np.minimum(sure, blur(sure, 2.0 * size / 256))
     edge = np.minimum(np.arange(size) + 0.5, size - 0.5 - np.arange(size)).astype(np.float32)
     ramp = smoothstep(1.0, _RIM * size / 256, edge)

@@ -52,7 +52,7 @@ def worst_sheet(
 def random_sheet(
     stage: Stage, methods: Sequence[Method], pairs: Sequence[Pair], *, count: int, seed: int = 0
 ) -> NDArray[np.uint8]:
-    """Random pairs as source, target and results, two pairs a row; nothing is chosen by eye.
+    """Random pairs as source, target and results, four pairs a row; nothing is chosen by eye.
 
     Args:
         stage: of the evaluation.
@@ -74,7 +74,7 @@ def random_sheet(
         shown, told = _cells(stage.sides[pair.source.name], stage.sides[pair.target.name], methods)
         pictures += shown
         captions += told
-    return grid(pictures, captions, columns=2 * (2 + len(methods)), cell=128)
+    return grid(pictures, captions, columns=4 * (2 + len(methods)), cell=128)
 
 
 def _cells(source: Side, target: Side, methods: Sequence[Method]) -> tuple[list[Pixels], list[str]]:

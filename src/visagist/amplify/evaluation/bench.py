@@ -61,6 +61,11 @@ class DalConfig(BaseModel):
         None, ge=1, description="judged people, evenly spread; all by default"
     )
     steps: int = Field(1000, ge=1, description="of every student")
+    start: Literal["known", "scratch"] = Field(
+        "known",
+        description="what students start from: the trunk of the bundled network, which has learned "
+        "makeup from other styles, as `learn` does it; or random weights, as in the paper",
+    )
     seed: int = Field(0, ge=0, description="of trainings and of what backends draw at random")
     backend: str = Field(DEFAULT, description="the amplifier of the DAL rows")
 

@@ -100,6 +100,9 @@ def _row_file(bench: Bench, name: str) -> Path:
         del config["faces"]
     if name in ("bare", "colour_transfer", "teacher", "mesh_transfer_teacher"):
         del config["steps"]
+        del config["start"]
+    elif config["start"] == "known":
+        del config["start"]
     key = settings_key(bench, config)
     return bench.folder / "rows" / f"{name}-{key}.json"
 

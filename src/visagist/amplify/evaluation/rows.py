@@ -21,7 +21,7 @@ from visagist.amplify.evaluation.bench import MARGIN, SIDE, ZOOM, Bench, Report,
 from visagist.amplify.pixels.backend import PixelBackend
 from visagist.amplify.pixels.config import FinetuneConfig, SamplingConfig
 from visagist.amplify.pixels.examples import Progress
-from visagist.amplify.student import AUGMENT, student_recipe, train_student
+from visagist.amplify.student import AUGMENT, START, student_recipe, train_student
 from visagist.face.align import CROP_SIZE
 from visagist.makeup.network import MakeupNetwork
 from visagist.makeup.training import MakeupRecipe
@@ -269,11 +269,13 @@ def _student(
             run,
             zoom=ZOOM,
             workers=1,
+            start=START if config.start == "known" else None,
             progress=lambda step, numbers: report(told, step, config.steps),
         )
     return Student(run)
 
 
 def _run_folder(bench: Bench, name: str, backend: str) -> Path:
-    key = settings_key(bench, bench.config.steps, bench.config.faces, backend)
+    more = () if bench.config.start == "known" else (bench.config.start,)
+    key = settings_key(bench, bench.config.steps, bench.config.faces, backend, *more)
     return bench.folder / "students" / f"{name}-{key}"
