@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from visagist.provenance.credential import Credential
     from visagist.recognition.inference import Recognizer
     from visagist.swap.batch import Outcome, Save
-    from visagist.swap.inference import Identity, Reference, Swapper
+    from visagist.swap.inference import Swapper
+    from visagist.swap.types import Identity, Reference
 
 __all__ = ["SwapCommand", "swap"]
 

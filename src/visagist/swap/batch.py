@@ -19,7 +19,8 @@ from visagist.photo import Photo
 from visagist.photo.batch import Job
 from visagist.photo.decode import SEVERAL
 from visagist.photo.files import make_folder
-from visagist.swap.inference import Identity, Reference, Swapper, SwapResult
+from visagist.swap.inference import Swapper
+from visagist.swap.types import Identity, Reference, SwapResult
 
 __all__ = ["JOURNAL", "Outcome", "Settings", "open_still", "run_batch", "run_one"]
 

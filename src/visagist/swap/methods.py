@@ -18,7 +18,8 @@ from visagist.face.types import Detection, Face
 from visagist.photo import Photo
 from visagist.runtime.store import ModelFiles
 from visagist.swap.guide import guide
-from visagist.swap.inference import CONSTANTS, Encoder, Identity, Look, Swapper, soft_mask
+from visagist.swap.inference import CONSTANTS, Swapper, soft_mask
+from visagist.swap.types import Encoder, Identity, Look
 
 __all__ = [
     "CLASSICAL",

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visagist.errors import InputError
-from visagist.swap.inference import Look, Swapper
+from visagist.swap.inference import Swapper
 from visagist.swap.triplets.views import identity_view
+from visagist.swap.types import Look
 
 
 class NetworkProxy:
