@@ -455,8 +455,8 @@ def arc(start: NDArray[np.float32], end: NDArray[np.float32], share: float) -> N
 def soft_mask(mask: Floats) -> Floats:
     """The network's mask, feathered inwards and zero at the crop's border.
 
-    Up to 0.1 counts as 0, from 0.96 on as 1. Feathering only ever lowers it, so that what the network
-    keeps (background, hands, hair) stays kept.
+    Up to 0.1 counts as 0, from 0.96 on as 1. Feathering only ever lowers it, so that what the
+    network keeps (background, hands, hair) stays kept.
 
     Args:
         mask: (S, S), 0..1.
