@@ -56,6 +56,7 @@ def student_recipe(
     start: str = START,
     styles_per_face: int = 3,
     augment: AugmentConfig = AUGMENT,
+    scratch: bool = False,
 ) -> MakeupRecipe:
     """The recipe of a student: the network and the weights of losses as the start was trained with.
 
@@ -66,6 +67,9 @@ def student_recipe(
         start: name or folder of the makeup model whose shape the student has.
         styles_per_face: styles that a face is shown with; one pass through the trunk serves them.
         augment: disturbances of the faces.
+        scratch: it begins from random weights, and the start only gives the shape. Then the rate is
+            higher, and no shift of a picture is compared: an empty residual is the easiest one to
+            move along, and with that term a student paints nothing for the first thousand steps.
 
     Raises:
         ModelError: the start is missing, damaged, or no makeup model.
@@ -77,7 +81,7 @@ def student_recipe(
         training=MakeupTrainingConfig(
             batch=16,
             styles_per_face=min(styles_per_face, len(styles)),
-            shift_consistency=2.0,
+            shift_consistency=0.0 if scratch else 2.0,
             protect=4.0,
             consistency_share=0.125,
         ),
@@ -85,7 +89,7 @@ def student_recipe(
         loop=LoopConfig(
             seed=seed,
             steps=steps,
-            lr=2e-3,
+            lr=1e-2 if scratch else 2e-3,
             warmup=max(1, min(50, steps // 10)),
             log_every=max(1, min(50, steps // 10)),
             validate_every=max(1, steps // 4),

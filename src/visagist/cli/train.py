@@ -284,6 +284,13 @@ def train_generator(
             metavar="RUN", help="Stage 1, for the auxiliary loss where --start is another."
         ),
     ] = None,
+    poorer: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN",
+            help="Stage 2 with fewer steps than --start, for a recipe with diffusion.guidance.",
+        ),
+    ] = None,
     cache: Cache = None,
     resume: Resume = False,
 ) -> None:
@@ -298,6 +305,7 @@ def train_generator(
             output=output,
             start=start,
             encoder=encoder,
+            poorer=poorer,
             cache=cache,
             resume=resume,
             building=lambda done, total: preparing("decode faces", done, total),

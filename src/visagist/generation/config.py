@@ -250,6 +250,17 @@ class PretrainConfig(BaseModel):
     views: ViewsConfig = ViewsConfig()
 
 
+class GuidanceConfig(BaseModel):
+    """A student of a network that a poorer one guides (:mod:`visagist.generation.autoguidance`)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    scale: float = Field(2.0, description="1 is no guidance; 1.5 to 2.5 are usual", ge=1)
+    above: float = Field(
+        0.6, description="base level from which it guides; below it, detail only turns harsh", ge=0
+    )
+
+
 class DiffusionConfig(BaseModel):
     """Stage 2, diffusion: predict the clean picture at every noise level (EPG, section 5)."""
 
@@ -278,6 +289,11 @@ class DiffusionConfig(BaseModel):
     source_drop: float = Field(
         0.1, description="share of source pictures left out where there are any", ge=0, le=1
     )
+    guidance: GuidanceConfig | None = Field(
+        None,
+        description="learn not the pictures but what the start says of them when a poorer network "
+        "guides it; needs --start and --poorer",
+    )
 
 
 class ConsistencyConfig(BaseModel):
@@ -294,6 +310,12 @@ class ConsistencyConfig(BaseModel):
     first_stage: int = Field(1, description="stage that training begins with", ge=0)
     last_stage: int = Field(12, description="no stage after this one", ge=1)
     huber: float = Field(0.06, description="constant c of the pseudo-Huber loss", ge=0)
+    distil: bool = Field(
+        False,
+        description="take the cleaner of the two points from the trajectory of --start, a finished "
+        "diffusion run, instead of from the picture: less noise in short trainings, and what "
+        "guidance taught it stays",
+    )
     auxiliary: float = Field(
         1.0, description="weight of the contrastive loss through the frozen encoder", ge=0
     )

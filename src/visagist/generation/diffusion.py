@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from visagist.generation.autoguidance import Autoguidance
 from visagist.generation.config import DiffusionRecipe
 from visagist.generation.data import Pictures
 from visagist.generation.denoise import Levels, clean_estimate, column
@@ -39,6 +40,7 @@ class DiffusionTask(GeneratorTask):
         network: encoder and decoder on their device.
         pictures: to learn from.
         held_out: to validate on, or nothing.
+        guide: whose guided estimates are learned, or nothing, and the pictures are.
     """
 
     recipe: DiffusionRecipe
@@ -50,6 +52,7 @@ class DiffusionTask(GeneratorTask):
         *,
         pictures: Pictures,
         held_out: Pictures | None,
+        guide: Autoguidance | None = None,
     ) -> None:
         super().__init__(
             recipe,
@@ -57,9 +60,9 @@ class DiffusionTask(GeneratorTask):
             batch=recipe.diffusion.batch,
             pictures=pictures,
             held_out=held_out,
-            macs=3 * forward_macs(recipe.network),
+            macs=(3 if guide is None else 5) * forward_macs(recipe.network),
         )
-        self.diffusion = recipe.diffusion
+        self.diffusion, self._guide = recipe.diffusion, guide
         self._grid = karras_levels(self.diffusion.levels) if self.diffusion.levels else None
 
     def levels_of(self, draws: Draws) -> tuple[Levels, Levels]:
@@ -85,9 +88,12 @@ class DiffusionTask(GeneratorTask):
             given = self.given(batch, label_drop=config.label_drop, source_drop=config.source_drop)
             eps = batch.draws.noise(*batch.image.shape[1:])
             noisy = batch.image + column(sigma, eps) * eps
+        aim = batch.image
+        if self._guide is not None:
+            aim = self._guide(self.config, noisy, base, sigma, given)
         estimate = clean_estimate(model, self.config, noisy, sigma, given)
         scale = torch.from_numpy(weight.astype(np.float32)).to(self.device)
-        return {"denoise": squared_error(estimate, batch.image, scale)}
+        return {"denoise": squared_error(estimate, aim, scale)}
 
     @torch.no_grad()
     def validate(self, model: nn.Module) -> dict[str, float]:

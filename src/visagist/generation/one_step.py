@@ -15,6 +15,7 @@ from visagist.generation.denoise import (
     NOTHING,
     Given,
     Levels,
+    clean_estimate,
     column,
     consistent_estimate,
     time_condition,
@@ -49,11 +50,14 @@ class ConsistencyTask(GeneratorTask):
         network: encoder and decoder on their device, usually with the encoder of stage 1.
         pretrained: the frozen networks of stage 1 for the auxiliary loss; needed where it has a
             weight.
+        teacher: a diffusion network whose trajectories are followed; needed where the recipe
+            distils.
         pictures: to learn from.
         held_out: to validate on, or nothing.
 
     Raises:
-        ConfigError: the auxiliary loss has a weight, and there is no encoder for it.
+        ConfigError: the auxiliary loss has a weight, and there is no encoder for it; or there is
+            nothing to distil.
     """
 
     recipe: ConsistencyRecipe
@@ -66,11 +70,16 @@ class ConsistencyTask(GeneratorTask):
         pretrained: PretrainNetwork | None,
         pictures: Pictures,
         held_out: Pictures | None,
+        teacher: GeneratorNetwork | None = None,
     ) -> None:
         self.consistency = recipe.consistency
         if self.consistency.auxiliary > 0 and pretrained is None:
             raise ConfigError(
                 "consistency.auxiliary needs the encoder of a stage-1 run; give one, or set it to 0"
+            )
+        if self.consistency.distil != (teacher is not None):
+            raise ConfigError(
+                "consistency.distil needs --start, a finished diffusion run of the same network"
             )
         judged = forward_macs(recipe.network, encoder_only=True) if pretrained else 0
         super().__init__(
@@ -80,8 +89,9 @@ class ConsistencyTask(GeneratorTask):
             pictures=pictures,
             held_out=held_out,
             # a pass for the target, one forward and back; the judge: clean, and through its input
-            macs=4 * forward_macs(recipe.network) + 3 * judged,
+            macs=(4 + self.consistency.distil) * forward_macs(recipe.network) + 3 * judged,
         )
+        self._teacher = None if teacher is None else teacher.eval().requires_grad_(False)
         self.pretrained = pretrained
         if pretrained is not None:
             pretrained.requires_grad_(False)
@@ -101,7 +111,8 @@ class ConsistencyTask(GeneratorTask):
             t, r = (factor * level for level in self.levels_of(batch.draws.normal(), step))
             given = self.given(batch)
             eps = batch.draws.noise(*batch.image.shape[1:])
-            noisy, cleaner = (batch.image + column(level, eps) * eps for level in (t, r))
+            noisy = batch.image + column(t, eps) * eps
+            cleaner = self._cleaner(batch.image, eps, noisy, (t, r), given)
         seed = step_seed(self.recipe.loop.seed, step, _DROPOUT + part.number)
         with torch.no_grad():
             torch.manual_seed(seed)
@@ -113,6 +124,16 @@ class ConsistencyTask(GeneratorTask):
         if self.pretrained is not None and config.auxiliary > 0:
             losses["auxiliary"] = config.auxiliary * self._auxiliary(estimate, batch)
         return losses
+
+    def _cleaner(
+        self, image: Tensor, eps: Tensor, noisy: Tensor, levels: tuple[Levels, Levels], given: Given
+    ) -> Tensor:
+        """The second point: of the picture's own noise, or a step of Euler by the teacher."""
+        t, r = levels
+        if self._teacher is None:
+            return image + column(r, eps) * eps
+        clean = clean_estimate(self._teacher, self.config, noisy, t, given).float()
+        return clean + column(r / t, eps) * (noisy - clean)
 
     def _auxiliary(self, estimate: Tensor, batch: Batch) -> Tensor:
         """NCE(W(f(x_t)), sg W(x)): an estimate is to look like its own picture to the encoder."""

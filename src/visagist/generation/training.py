@@ -11,6 +11,11 @@ from pydantic import Field, RootModel
 from torch import Tensor, nn
 
 from visagist.errors import ConfigError, DataError
+from visagist.generation.autoguidance import (
+    Autoguidance,
+    open_autoguidance,
+    opened_network,
+)
 from visagist.generation.config import ConsistencyRecipe, DiffusionRecipe, PretrainRecipe
 from visagist.generation.data import FEWEST, Pictures, open_pictures
 from visagist.generation.diffusion import DiffusionTask
@@ -37,6 +42,7 @@ def train(
     output: Path,
     start: Path | None = None,
     encoder: Path | None = None,
+    poorer: Path | None = None,
     cache: Path | None = None,
     resume: bool = False,
     building: Callable[[int, int], None] = lambda done, total: None,
@@ -54,6 +60,7 @@ def train(
             stage 2 of the same network. Without one, stage 2 learns from scratch.
         encoder: finished run of stage 1 for the auxiliary loss; ``start`` by default where that is
             a stage-1 run.
+        poorer: finished run of the same network that has learned less, for a recipe with guidance.
         cache: folder for decoded faces; ``output``'s own by default.
         resume: go on from the last checkpoint in ``output``.
         building: called with pictures done and in all while a cache is written.
@@ -83,6 +90,7 @@ def train(
             device=device,
             start=start,
             encoder=encoder,
+            poorer=poorer,
         )
         model = run_loop(task, settings.loop, output, resume=resume, progress=progress)
         write_run(output, model, settings)
@@ -97,6 +105,7 @@ def make_task(
     device: torch.device,
     start: Path | None = None,
     encoder: Path | None = None,
+    poorer: Path | None = None,
 ) -> PretrainTask | DiffusionTask | ConsistencyTask:
     """The task of a recipe, its networks filled from finished runs; see :func:`train`.
 
@@ -124,13 +133,21 @@ def make_task(
     if start is not None:
         _begin_from(network, start)
     if isinstance(recipe, DiffusionRecipe):
-        return DiffusionTask(recipe, network, pictures=pictures, held_out=held_out)
+        guide = _guide(recipe, start, poorer, device)
+        return DiffusionTask(recipe, network, pictures=pictures, held_out=held_out, guide=guide)
     frozen = None
     if recipe.consistency.auxiliary > 0:
         source = encoder or start
         if source is not None and stage_of(source) == "pretrain":
             frozen = _pretrained(source, device)
-    return ConsistencyTask(recipe, network, pretrained=frozen, pictures=pictures, held_out=held_out)
+    return ConsistencyTask(
+        recipe,
+        network,
+        pretrained=frozen,
+        pictures=pictures,
+        held_out=held_out,
+        teacher=_teacher(recipe, start, device),
+    )
 
 
 def stage_of(run: Path) -> str:
@@ -141,6 +158,26 @@ def stage_of(run: Path) -> str:
     """
     recipe, _ = read_run(run, AnyRecipe)
     return recipe.root.stage
+
+
+def _guide(
+    recipe: DiffusionRecipe, start: Path | None, poorer: Path | None, device: torch.device
+) -> Autoguidance | None:
+    if recipe.diffusion.guidance is None and poorer is None:
+        return None
+    if start is None or poorer is None:
+        raise ConfigError(
+            "diffusion.guidance needs two finished runs: --start, which is guided, and --poorer"
+        )
+    return open_autoguidance(recipe, start, poorer, device)
+
+
+def _teacher(
+    recipe: ConsistencyRecipe, start: Path | None, device: torch.device
+) -> GeneratorNetwork | None:
+    if not recipe.consistency.distil or start is None or stage_of(start) != "diffusion":
+        return None
+    return opened_network(recipe.network, start).to(device)
 
 
 def _begin_from(network: GeneratorNetwork, run: Path) -> None:

@@ -295,9 +295,14 @@ def _drawn_seeds(train: People, records: dict[str, Record], config: DalConfig) -
     return tuple(int(rng.choice(part)) for part in parts)
 
 
+METHOD = 2
+"""Part of every key: one higher when amplifiers, rivals or judges compute something else."""
+
+
 def settings_key(bench: Bench, *more: object) -> str:
     """Digest of what decides an intermediate result, for folders and for going on with it."""
     about = [
+        METHOD,
         [style.model_dump_json() for style in bench.styles],
         bench.config.model_dump(include={"pairs", "draw", "seed", "people"}),
         list(bench.seeds),

@@ -11,7 +11,7 @@ from typing import Any
 
 from visagist.amplify.backend import BACKENDS
 from visagist.amplify.evaluation.bench import Bench, DalConfig, Report, open_bench, settings_key
-from visagist.amplify.evaluation.rows import ROWS, VARIANTS, identity_of
+from visagist.amplify.evaluation.rows import ROWS, STUDENTS, VARIANTS, identity_of, student_key
 from visagist.amplify.evaluation.scores import Judges, score
 from visagist.errors import InputError, MissingExtraError, ModelError
 from visagist.photo.files import write_atomically
@@ -98,11 +98,9 @@ def _row_file(bench: Bench, name: str) -> Path:
         del config["backend"]
     if name not in ("dal", "mesh_transfer"):
         del config["faces"]
-    if name in ("bare", "colour_transfer", "teacher", "mesh_transfer_teacher"):
-        del config["steps"]
-        del config["start"]
-    elif config["start"] == "known":
-        del config["start"]
+    del config["steps"], config["start"]
+    if name in STUDENTS:
+        config["student"] = student_key(bench, name)
     key = settings_key(bench, config)
     return bench.folder / "rows" / f"{name}-{key}.json"
 

@@ -26,13 +26,14 @@ from visagist.face.align import CROP_SIZE
 from visagist.makeup.network import MakeupNetwork
 from visagist.makeup.training import MakeupRecipe
 from visagist.photo.files import mapped_array
+from visagist.runtime.store import open_model
 from visagist.training.augmentation import (
     AugmentConfig,
     DefectConfig,
     GeometricConfig,
     PhotometricConfig,
 )
-from visagist.training.run import RECIPE, load_weights, read_run
+from visagist.training.run import RECIPE, WEIGHTS, load_weights, read_run
 
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
@@ -121,9 +122,9 @@ def _bare(bench: Bench, report: Report) -> Predict:
     return Untouched(len(bench.styles))
 
 
-def _pairs_alone(augment: AugmentConfig, name: str, bench: Bench, report: Report) -> Predict:
+def _pairs_alone(name: str, bench: Bench, report: Report) -> Predict:
     targets = np.ascontiguousarray(bench.train.truth[list(bench.seeds)])
-    return _student(bench, name, targets, augment, report)
+    return _student(bench, name, targets, report)
 
 
 def _colour(bench: Bench, report: Report) -> Predict:
@@ -140,17 +141,17 @@ def _amplified(backend: str | None, name: str, bench: Bench, report: Report) -> 
     if (run := _run_folder(bench, name, identity_of(chosen))).joinpath(RECIPE).is_file():
         return Student(run)
     targets = amplify_all(bench, chosen, report)
-    return _student(bench, name, targets, AUGMENT, report, backend=identity_of(chosen))
+    return _student(bench, name, targets, report, backend=identity_of(chosen))
 
 
 def _ceiling(bench: Bench, report: Report) -> Predict:
-    return _student(bench, "ceiling", bench.train.truth, AUGMENT, report)
+    return _student(bench, "ceiling", bench.train.truth, report)
 
 
 ROWS: Mapping[str, Callable[[Bench, Report], Predict]] = {
     "bare": _bare,
-    "five_pairs": partial(_pairs_alone, UNDISTURBED, "five_pairs"),
-    "five_pairs_augmented": partial(_pairs_alone, STRONG, "five_pairs_augmented"),
+    "five_pairs": partial(_pairs_alone, "five_pairs"),
+    "five_pairs_augmented": partial(_pairs_alone, "five_pairs_augmented"),
     "colour_transfer": _colour,
     "mesh_transfer_teacher": partial(_teacher, "mesh"),
     "mesh_transfer": partial(_amplified, "mesh", "mesh_transfer"),
@@ -159,6 +160,15 @@ ROWS: Mapping[str, Callable[[Bench, Report], Predict]] = {
     "ceiling": _ceiling,
 }
 """Each row by name: makes ready what is judged. Whatever it leaves is found again."""
+
+STUDENTS: Mapping[str, AugmentConfig] = {
+    "five_pairs": UNDISTURBED,
+    "five_pairs_augmented": STRONG,
+    "mesh_transfer": AUGMENT,
+    "dal": AUGMENT,
+    "ceiling": AUGMENT,
+}
+"""How the pictures of each row that trains a network are disturbed."""
 
 VARIANTS: Mapping[str, Callable[[], Backend]] = {
     "pixels-without-rdm": lambda: _pixels(bare_pass=False),
@@ -243,27 +253,33 @@ def _painted(bench: Bench, painters: Sequence[Painter], part: Sequence[tuple[int
     return out
 
 
+def student_of(bench: Bench, name: str) -> MakeupRecipe:
+    """The recipe by which the network of a row is trained."""
+    return student_recipe(
+        [style.name for style in bench.styles],
+        steps=bench.config.steps,
+        seed=bench.config.seed,
+        augment=STUDENTS[name],
+        scratch=bench.config.start == "scratch",
+    )
+
+
+def student_key(bench: Bench, name: str) -> dict[str, object]:
+    """What decides a trained network but for its pictures: its recipe, and what it starts from."""
+    known = bench.config.start == "known"
+    start = open_model(START).manifest.files[WEIGHTS].sha256 if known else None
+    return {"recipe": student_of(bench, name).model_dump(mode="json"), "start": start}
+
+
 def _student(
-    bench: Bench,
-    name: str,
-    targets: Bytes,
-    augment: AugmentConfig,
-    report: Report,
-    *,
-    backend: str = "",
+    bench: Bench, name: str, targets: Bytes, report: Report, *, backend: str = ""
 ) -> Student:
     config = bench.config
     run = _run_folder(bench, name, backend)
     if not (run / RECIPE).is_file():
-        recipe = student_recipe(
-            [style.name for style in bench.styles],
-            steps=config.steps,
-            seed=config.seed,
-            augment=augment,
-        )
         told = f"train {name}"
         train_student(
-            recipe,
+            student_of(bench, name),
             targets,
             bench.logged.truth,
             run,
@@ -276,6 +292,5 @@ def _student(
 
 
 def _run_folder(bench: Bench, name: str, backend: str) -> Path:
-    more = () if bench.config.start == "known" else (bench.config.start,)
-    key = settings_key(bench, bench.config.steps, bench.config.faces, backend, *more)
+    key = settings_key(bench, student_key(bench, name), bench.config.faces, backend)
     return bench.folder / "students" / f"{name}-{key}"
