@@ -64,6 +64,25 @@ def dal_table() -> str:
     return f"{table(head, rows)}\n\n{note}.\n\nTargets: {'; '.join(met)}."
 
 
+def dal_scratch() -> str:
+    """Students that start from random weights, as in the paper."""
+    runs = load("dal", RELEASE).get("ablations", {}).get("start") if present() else None
+    if not runs:
+        return "Not run yet."
+    one = runs[0]
+    fields = (
+        ("psnr", ".2f"), ("psnr_in_mask", ".2f"), ("leakage", ".1%"), ("identity_drop", ".3f"),
+        ("shift", ".1%"),
+    )  # fmt: skip
+    rows = [
+        (text, *(format(one[f"{field}_{row}"], shown) for field, shown in fields))
+        for row, text in NAMES.items()
+        if f"psnr_{row}" in one and f"shift_{row}" in one
+    ]
+    head = ("", "PSNR", "in the mask", "leakage", "identity", "shift by 1 px")
+    return f"{table(head, rows)}\n\n{one['config']['steps']:,} steps for every student."
+
+
 def dal_ablations() -> str:
     """What changes when one thing is changed."""
     if not present() or not load("dal", RELEASE).get("ablations"):
@@ -71,12 +90,16 @@ def dal_ablations() -> str:
     r = load("dal", RELEASE)
     rows = []
     for name, runs in r["ablations"].items():
+        if name == "start":  # has a table of its own
+            continue
         for one in runs:
             what = ", ".join(f"{k} {v}" for k, v in one["changed"].items())
             numbers = [one.get(f) for f in ("psnr_teacher", "psnr_dal", "leakage_dal")]
             shown = ["" if v is None else f"{v:.2f}" for v in numbers[:2]]
             shown.append("" if numbers[2] is None else f"{numbers[2]:.1%}")
             rows.append((name, what, *shown))
+    if not rows:
+        return "Not run yet."
     return table(("", "changed", "teacher, PSNR", "DAL, PSNR", "DAL, leakage"), rows)
 
 
@@ -100,6 +123,7 @@ def learn_stages() -> str:
 
 TABLES = {
     "dal-table": dal_table,
+    "dal-scratch": dal_scratch,
     "dal-ablations": dal_ablations,
     "learn-stages": learn_stages,
 }

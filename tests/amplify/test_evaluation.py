@@ -20,8 +20,10 @@ from visagist.amplify.pixels.examples import Sitters
 from visagist.corpus.feed.cache import FaceCache
 from visagist.errors import InputError
 from visagist.generation.efficientnet import EfficientNetLite0
+from visagist.training.loop import LoopConfig
 
 CONFIG = DalConfig(pairs=2, steps=2, backend="mesh")
+LOOP = LoopConfig(steps=2, lr=1e-5)
 OFF = 2.0
 """Pixels by which the landmarks that are found differ from the labelled ones."""
 
@@ -122,6 +124,20 @@ def test_every_row_runs_and_is_not_run_twice(corpus, styles, monkeypatch):
     assert "teacher_leakage_2_percent" in report["targets"]
     monkeypatch.setattr(protocol, "score", None)
     assert evaluate_dal(corpus, styles, folder, CONFIG) == report
+
+
+def test_a_row_of_another_training_is_another_row(bench, monkeypatch):
+    trained = [row for row in ROWS if row in rows.STUDENTS]
+    assert set(ROWS) - set(trained) == {
+        "bare", "colour_transfer", "teacher", "mesh_transfer_teacher"
+    }  # fmt: skip
+    before = {row: protocol._row_file(bench, row) for row in ROWS}
+    slower = lambda *a, **k: quick_recipe(*a, **k).model_copy(update={"loop": LOOP})  # noqa: E731
+    monkeypatch.setattr(rows, "student_recipe", slower)
+    after = {row: protocol._row_file(bench, row) for row in ROWS}
+    assert [row for row in ROWS if before[row] != after[row]] == trained
+    monkeypatch.setattr(benches, "METHOD", benches.METHOD + 1)
+    assert all(protocol._row_file(bench, row) != after[row] for row in ROWS)
 
 
 def test_amplifying_goes_on_where_it_was_stopped(bench):

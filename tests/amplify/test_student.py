@@ -50,6 +50,13 @@ def test_a_style_of_ones_own_is_a_tiny_network():
     assert sum(p.numel() for p in network.parameters()) <= 80_000
 
 
+def test_from_random_weights_the_rate_is_higher_and_no_shift_is_compared():
+    known, scratch = (student_recipe(["a"], steps=9, scratch=s) for s in (False, True))
+    assert scratch.loop.lr > known.loop.lr
+    assert (known.training.shift_consistency, scratch.training.shift_consistency) == (2.0, 0.0)
+    assert scratch.network == known.network
+
+
 def test_a_start_of_another_kind_is_refused():
     with pytest.raises(ModelMissingError):
         student_recipe(["mine"], steps=5, start="nothing")
