@@ -14,8 +14,12 @@ from visagist.cli.output import Json, print_json, progress_bar
 from visagist.errors import InputError, PhotoWriteError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     import numpy as np
     from numpy.typing import NDArray
+
+    from visagist.generation.inference import Generator, Request
 
 
 __all__ = ["generate"]
@@ -81,20 +85,10 @@ def generate(
     if can_sign():
         require_marks(credential=credential)  # before the work
     generator = Generator.from_pretrained(model, steps=steps, threads=threads)
-    with progress_bar("generate", count, quiet=as_json) as advance:
-        pictures = generator.generate(
-            count,
-            seed=seed,
-            first=first,
-            steps=steps,
-            request=Request(label=label, guidance=guidance),
-            batch=batch,
-            progress=lambda done, of: advance(done),
-        )
     steps = steps or generator.default_steps
     how = f"seed {seed}, {steps} step{'s' * (steps > 1)}"
     how += f", class {label}, guidance {guidance:g}" if label is not None else ""
-    make_folder(output)
+    request = Request(label=label, guidance=guidance)
     warnings: dict[str, None] = {}
 
     def save(pixels: NDArray[np.uint8], name: str, title: str) -> None:
@@ -104,8 +98,14 @@ def generate(
         )
         warnings.update(dict.fromkeys(report.warnings))
 
-    for number, (name, pixels) in enumerate(zip(names, pictures, strict=True), first):
-        save(pixels, name, f"picture {number} of {how}")
+    pictures: list[NDArray[np.uint8]] = []
+    with progress_bar("generate", count, quiet=as_json) as advance:
+        for number, pixels in _one_by_one(generator, first, count, batch, seed, steps, request):
+            if not pictures:
+                make_folder(output)
+            save(pixels, names[number - first], f"picture {number} of {how}")
+            pictures.append(pixels)
+            advance(len(pictures))
     sheet = tiled(pictures, first=first)
     save(sheet, grid, f"pictures {first} to {first + count - 1} of {how}")
     for warning in warnings:
@@ -127,14 +127,27 @@ def generate(
         print(f"{output / grid}: {count} pictures by {generator.model_id}, {how}")
 
 
-def tiled(pictures: NDArray[np.uint8], *, first: int = 0) -> NDArray[np.uint8]:
-    """A sheet of (N, S, S, 3) pictures, each over its number."""
+def _one_by_one(
+    generator: Generator, first: int, count: int, batch: int, seed: int, steps: int,
+    request: Request,
+) -> Iterator[tuple[int, NDArray[np.uint8]]]:  # fmt: skip
+    """Each picture with its number, as soon as it is there: a stop loses one batch at most."""
+    for begin in range(first, first + count, batch):
+        some = min(batch, first + count - begin)
+        found = generator.generate(
+            some, seed=seed, first=begin, steps=steps, request=request, batch=batch
+        )
+        yield from enumerate(found, begin)
+
+
+def tiled(pictures: Sequence[NDArray[np.uint8]], *, first: int = 0) -> NDArray[np.uint8]:
+    """A sheet of (S, S, 3) pictures, each over its number."""
     from visagist.photo.sheet import grid
 
-    side = pictures.shape[1]
+    side = len(pictures[0])
     columns = math.isqrt(len(pictures) - 1) + 1
     captions = [str(number) for number in range(first, first + len(pictures))]
-    return grid(list(pictures), captions, columns=columns, cell=side * max(1, 128 // side))
+    return grid(pictures, captions, columns=columns, cell=side * max(1, 128 // side))
 
 
 def _refuse_replacing(folder: Path, names: list[str], *, overwrite: bool) -> None:
@@ -145,5 +158,5 @@ def _refuse_replacing(folder: Path, names: list[str], *, overwrite: bool) -> Non
     if there and not overwrite:
         raise PhotoWriteError(
             f"{folder / there[0]} exists ({len(there)} of {len(names)} files); give --overwrite, "
-            "another --seed, or another folder"
+            "another --seed, --first to go on, or another folder"
         )

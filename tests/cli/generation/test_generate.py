@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from tests.generation.made_generator import write_generator
+from visagist.generation.inference import Generator
 from visagist.photo import Photo
 from visagist.provenance.claims import GENERATED
 from visagist.runtime.manifest import write_manifest
@@ -51,6 +52,24 @@ def test_a_grid_and_single_files(run):
     assert told["model_id"].startswith("generator-16-0.0.1-")
     assert told["pictures"] == [f"made/7-{n:05d}.png" for n in range(5)]
     assert Photo.open(told["grid"]).width > 3 * 128
+
+
+def test_what_is_made_is_kept_when_it_stops_and_first_goes_on(run, monkeypatch):
+    whole = Generator.generate
+
+    def stops(self, count, **more):
+        if more["first"] >= 4:
+            raise KeyboardInterrupt
+        return whole(self, count, **more)
+
+    monkeypatch.setattr(Generator, "generate", stops)
+    arguments = ("generate", "-n", "6", "--batch", "2", "--model", "tiny", "-o", "made")
+    assert run(*arguments).code == 130
+    assert sorted(p.name for p in Path("made").iterdir()) == [f"0-{n:05d}.png" for n in range(4)]
+    monkeypatch.setattr(Generator, "generate", whole)
+    ran = run(*arguments)
+    assert "--first" in ran.err
+    assert run("generate", "-n", "2", "--first", "4", "--model", "tiny", "-o", "made").code == 0
 
 
 def test_same_seed_same_picture(run):
