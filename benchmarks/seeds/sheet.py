@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from visagist.amplify.backend import BACKENDS, CropFace, open_backend
+from visagist.amplify.backend import BACKENDS, DEFAULT, CropFace, open_backend
 from visagist.amplify.pairs import load_pairs
 from visagist.amplify.template import open_template
 from visagist.face.align import align, crop
@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=Path, required=True)
     parser.add_argument("--template", type=Path, required=True)
     parser.add_argument("--face", type=Path, action="append", required=True)
-    parser.add_argument("--backend", choices=list(BACKENDS), default="mesh")
+    parser.add_argument("--backend", choices=list(BACKENDS), default=DEFAULT)
     parser.add_argument("-o", "--output", type=Path, required=True)
     asked = parser.parse_args()
     found = load_pairs(asked.pairs)

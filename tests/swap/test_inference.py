@@ -31,6 +31,7 @@ from visagist.face.find import find_faces
 from visagist.face.types import Detection, Face
 from visagist.photo import Photo
 from visagist.runtime.manifest import write_manifest
+from visagist.runtime.store import open_model
 from visagist.swap.inference import Swapper, arc, soft_mask
 from visagist.swap.types import Limits, Look, Reference
 
@@ -42,7 +43,7 @@ def folder(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def swapper(folder) -> Swapper:
-    return Swapper.from_pretrained(folder, encoder=FakeEncoder())
+    return Swapper.from_pretrained(folder, encoder=FakeEncoder(), protect=False)
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +103,7 @@ def test_the_picture_is_the_networks_inside_and_the_photos_outside(swapper):
 def guided(tmp_path_factory, request) -> Swapper:
     folder = tmp_path_factory.mktemp("swap") / "guided"
     made = write_swap_model(folder, size=request.param, guided=True, shape=0.5)
-    return Swapper.from_pretrained(made, encoder=FakeEncoder())
+    return Swapper.from_pretrained(made, encoder=FakeEncoder(), protect=False)
 
 
 def test_a_guided_network_corrects_the_guide_at_full_detail(guided):
@@ -121,6 +122,29 @@ def test_a_guided_network_corrects_the_guide_at_full_detail(guided):
     assert mask[128, 128] == 1
 
 
+def test_what_the_parser_takes_for_a_cover_stays(folder):
+    class HalfCovered:
+        def uncovered(self, pixels, alignment):
+            clear = np.ones((alignment.size, alignment.size), np.float32)
+            clear[:, : alignment.size // 2] = 0
+            return clear
+
+    photo = drawn_face()
+    face = find_faces(photo)[0]
+    plain = Swapper.from_pretrained(folder, encoder=FakeEncoder(), protect=False)
+    guarded = Swapper(open_model(folder), encoder=FakeEncoder(), parser=HalfCovered())
+    before, after = (
+        engine.swap(photo, engine.source(photo), found=[face]).photo.pixels.astype(int) - photo
+        for engine in (plain, guarded)
+    )
+    middle = int(face.mesh[:, 0].mean())
+    assert np.abs(before[:, : middle - 8]).max() > 10
+    assert not after[:, : middle - 8].any()
+    assert np.abs(after[:, middle + 8 :]).max() > 10
+    assert Swapper.from_pretrained(folder, encoder=FakeEncoder())._parser is not None
+    assert plain._parser is None
+
+
 def test_a_model_may_use_a_share_of_its_correction(tmp_path):
     photo = drawn_face()
     face = find_faces(photo)[0]
@@ -128,7 +152,7 @@ def test_a_model_may_use_a_share_of_its_correction(tmp_path):
     changes = []
     for number, correction in enumerate((0.0, 0.5, 1.0)):
         folder = write_swap_model(tmp_path / str(number), guided=True, correction=correction)
-        engine = Swapper.from_pretrained(folder, encoder=FakeEncoder())
+        engine = Swapper.from_pretrained(folder, encoder=FakeEncoder(), protect=False)
         identity = engine.source(photo)
         laid = engine.laid(view, face.alignment(256).to_crop(face.mesh), identity.looks)
         image, _ = engine.render(view, identity.constants, laid)
@@ -176,15 +200,15 @@ def test_the_guided_strength_begins_at_the_photo(guided):
 def test_the_vectors_of_another_recogniser_are_refused(tmp_path):
     folder = write_swap_model(tmp_path / "model", encoder="recognizer-9-abc")
     with pytest.raises(InputError, match="recognizer-9-abc"):
-        Swapper.from_pretrained(folder, encoder=FakeEncoder())
+        Swapper.from_pretrained(folder, encoder=FakeEncoder(), protect=False)
     same = write_swap_model(tmp_path / "same", encoder=FakeEncoder.model_id)
-    Swapper.from_pretrained(same, encoder=FakeEncoder())
+    Swapper.from_pretrained(same, encoder=FakeEncoder(), protect=False)
 
 
 def test_a_folder_with_a_wrong_shape_share_is_damaged(tmp_path):
     folder = write_swap_model(tmp_path / "model", guided=True, shape="much")
     with pytest.raises(ModelDamagedError, match="shape"):
-        Swapper.from_pretrained(folder, encoder=FakeEncoder())
+        Swapper.from_pretrained(folder, encoder=FakeEncoder(), protect=False)
 
 
 def test_no_strength_is_the_photo_itself(swapper):
@@ -261,7 +285,7 @@ def _turned(face: Face, degrees: float) -> Face:
 
 def test_the_models_own_limit_holds(tmp_path, two, found):
     folder = write_swap_model(tmp_path / "m", max_yaw=10)
-    swapper = Swapper.from_pretrained(folder, encoder=FakeEncoder())
+    swapper = Swapper.from_pretrained(folder, encoder=FakeEncoder(), protect=False)
     result = swapper.swap(
         two, swapper.identity(person(5)), found=[_turned(face, 20) for face in found]
     )
@@ -269,7 +293,7 @@ def test_the_models_own_limit_holds(tmp_path, two, found):
     assert np.array_equal(result.photo.pixels, two)
     with pytest.raises(ModelDamagedError, match=r"config\.json"):
         bad = write_swap_model(tmp_path / "bad", max_yaw="far")
-        Swapper.from_pretrained(bad, encoder=FakeEncoder())
+        Swapper.from_pretrained(bad, encoder=FakeEncoder(), protect=False)
 
 
 def test_tiny_faces_are_left(swapper):
@@ -307,16 +331,16 @@ def test_an_identity_of_another_model_is_refused(tmp_path, swapper):
 def test_folders_that_are_no_swap_model(tmp_path):
     folder = write_swap_model(tmp_path / "kind", kind="makeup")
     with pytest.raises(ModelDamagedError, match="no face swap model"):
-        Swapper.from_pretrained(folder, encoder=FakeEncoder())
+        Swapper.from_pretrained(folder, encoder=FakeEncoder(), protect=False)
     folder = write_swap_model(tmp_path / "misfit")
     (folder / "constants.onnx").write_bytes((folder / "model.onnx").read_bytes())
     write_manifest(folder, name="swap-test", version="1", licence="CC0-1.0", created_by="a test")
     with pytest.raises(ModelDamagedError, match="do not fit"):
-        Swapper.from_pretrained(folder, encoder=FakeEncoder())
+        Swapper.from_pretrained(folder, encoder=FakeEncoder(), protect=False)
     (folder / "constants.onnx").write_bytes(maker("any"))  # a length that nobody knows
     write_manifest(folder, name="swap-test", version="1", licence="CC0-1.0", created_by="a test")
     with pytest.raises(ModelDamagedError, match="do not fit"):
-        Swapper.from_pretrained(folder, encoder=FakeEncoder())
+        Swapper.from_pretrained(folder, encoder=FakeEncoder(), protect=False)
 
 
 def test_the_colour_follows_the_photo(swapper):

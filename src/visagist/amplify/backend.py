@@ -104,17 +104,19 @@ class Backend(Protocol):
 
 
 BACKENDS = {
+    "ensemble": "visagist.amplify.ensemble:EnsembleBackend",
     "pixels": "visagist.amplify.pixels.backend:PixelBackend",
     "mesh": "visagist.amplify.mesh_transfer:MeshBackend",
     "stable-diffusion": "visagist.amplify.stable_diffusion.backend:StableDiffusionBackend",
 }
 """Name of each backend and where its class is; called without arguments it has its defaults."""
 
-RESUMABLE = frozenset({"stable-diffusion"})
+RESUMABLE = frozenset({"ensemble", "stable-diffusion"})
 """Those whose class takes ``work``, a folder for checkpoints: a fit that was stopped goes on."""
 
-DEFAULT = "mesh"
-"""The one that is bundled whole; the pixel amplifier needs a base (`visagist train amplifier`)."""
+DEFAULT = "ensemble"
+"""The best one of those that need nothing but what is bundled; the pixel amplifier needs a base
+(`visagist train amplifier`)."""
 
 
 def open_backend(name: str, *, work: Path | None = None) -> Backend:

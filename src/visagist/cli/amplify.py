@@ -23,8 +23,9 @@ __all__ = ["amplify", "identity_gate"]
 class Backend(StrEnum):
     """The names of ``visagist.amplify.backend.BACKENDS``."""
 
-    pixels = "pixels"
+    ensemble = "ensemble"
     mesh = "mesh"
+    pixels = "pixels"
     stable_diffusion = "stable-diffusion"
 
 
@@ -44,7 +45,7 @@ def amplify(
     name: Annotated[
         str | None, typer.Option(help="Of the style; by default that of PAIRS.")
     ] = None,
-    backend: Annotated[Backend, typer.Option(help="What learns the style.")] = Backend.mesh,
+    backend: Annotated[Backend, typer.Option(help="What learns the style.")] = Backend.ensemble,
     strength: Annotated[
         str, typer.Option(metavar="LOW:HIGH", help="Strengths are drawn from this range.")
     ] = "0.7:1.0",

@@ -332,7 +332,7 @@ def evaluate_dal(
     limit: Limit = None,
     steps: Annotated[int, typer.Option(min=1, help="Of every student's training.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Of trainings and backends.")] = 0,
-    backend: Annotated[str, typer.Option(help="The amplifier: mesh, pixels, ...")] = "mesh",
+    backend: Annotated[str, typer.Option(help="The amplifier: ensemble, mesh, ...")] = "ensemble",
     judge: Annotated[
         Path | None, typer.Option(metavar="FILE", help="ONNX face embedder for identity_drop.")
     ] = None,

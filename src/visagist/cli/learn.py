@@ -29,7 +29,7 @@ def learn(
             "By default the folder `faces` among your data (`visagist doctor` says where).",
         ),
     ] = None,
-    backend: Annotated[Backend, typer.Option(help="What learns the style.")] = Backend.mesh,
+    backend: Annotated[Backend, typer.Option(help="What learns the style.")] = Backend.ensemble,
     count: Annotated[
         int, typer.Option("-n", "--count", min=8, help="Amplified samples, if time allows.")
     ] = 4000,

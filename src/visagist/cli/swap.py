@@ -109,7 +109,7 @@ def swap(
             "--protect/--no-protect",
             help="Keep off hair, glasses and hands also where the network's own mask would not.",
         ),
-    ] = False,
+    ] = True,
     quality: Annotated[int, typer.Option(min=1, max=100, help="Of JPEG and WebP results.")] = 95,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace results that exist.")
@@ -239,13 +239,11 @@ def _refuse_replacing(jobs: list[Job], more: list[Path]) -> None:
 def _engines(
     model: str, encoder: str, threads: int, *, protect: bool
 ) -> tuple[Recognizer, Swapper]:
-    from visagist.face.parser.inference import Parser
     from visagist.recognition.inference import Recognizer
     from visagist.swap.inference import Swapper
 
     recognizer = Recognizer.from_pretrained(encoder, threads=threads)
-    parser = Parser.from_pretrained(threads=threads) if protect else None
-    engine = Swapper.from_pretrained(model, encoder=recognizer, threads=threads, parser=parser)
+    engine = Swapper.from_pretrained(model, encoder=recognizer, threads=threads, protect=protect)
     return recognizer, engine
 
 

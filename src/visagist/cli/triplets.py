@@ -42,6 +42,9 @@ def triplets(
     embedder: Annotated[
         str, typer.Option(metavar="MODEL", help="The recogniser that checks identities.")
     ] = "recognizer",
+    encoder: Annotated[
+        str, typer.Option(metavar="MODEL", help="The recogniser that --proxy was trained with.")
+    ] = "recognizer",
     assets: Annotated[
         Path | None,
         typer.Option(
@@ -89,7 +92,7 @@ def triplets(
             split=split,
             gate=_gate(embedder),
             seed=seed,
-            proxy=None if proxy is None else _proxy(proxy),
+            proxy=None if proxy is None else _proxy(proxy, encoder),
             assets=assets if "exact" in config.made else None,
         )
     shared = [*folders, *([] if task.assets is None else [task.assets])]
@@ -152,24 +155,25 @@ def _gate(embedder: str) -> Gate:
     return Gate(Recognizer.from_pretrained(model).model_id, partial(recognition_judge, model))
 
 
-def _proxy(name: str) -> Proxy:
+def _proxy(name: str, encoder: str) -> Proxy:
     from functools import partial
 
     from visagist.recognition.inference import Recognizer
     from visagist.swap.inference import Swapper
     from visagist.swap.triplets.kinds import Proxy
 
-    model = str(Path(name).resolve()) if Path(name).is_dir() else name
-    swapper = Swapper.from_pretrained(model, encoder=Recognizer.from_pretrained())
-    return Proxy(swapper.model_id, partial(_swap_function, model))
+    model, reader = (str(Path(n).resolve()) if Path(n).is_dir() else n for n in (name, encoder))
+    recognizer = Recognizer.from_pretrained(reader)
+    swapper = Swapper.from_pretrained(model, encoder=recognizer, protect=False)
+    return Proxy(swapper.model_id, partial(_swap_function, model, reader))
 
 
-def _swap_function(model: str) -> SwapFunction:
+def _swap_function(model: str, encoder: str) -> SwapFunction:
     """The network of a model folder on canonical crops; a function of a module, for workers."""
     from visagist.recognition.inference import Recognizer
     from visagist.swap.inference import Swapper
     from visagist.swap.triplets.proxies import NetworkProxy
 
-    recognizer = Recognizer.from_pretrained()
-    swapper = Swapper.from_pretrained(model, encoder=recognizer)
+    recognizer = Recognizer.from_pretrained(encoder)
+    swapper = Swapper.from_pretrained(model, encoder=recognizer, protect=False)
     return NetworkProxy(swapper, recognizer.embed_view)

@@ -16,6 +16,7 @@ from visagist.deploy.timing import fit, in_turns
 from visagist.errors import NoFaceError
 from visagist.face.align import crop
 from visagist.face.find import find_faces
+from visagist.face.parser.inference import Parser
 from visagist.face.paste import paste_crop
 from visagist.face.regions import region_masks
 from visagist.makeup.preview import drawn_face
@@ -67,7 +68,8 @@ def benchmark_swap(
         NoFaceError: the photo shows no face.
     """
     files = open_model(model)
-    engine = Swapper(files, encoder=Recognizer.from_pretrained(encoder))
+    parser = Parser.from_pretrained()
+    engine = Swapper(files, encoder=Recognizer.from_pretrained(encoder), parser=parser)
     torch.manual_seed(0)
     published, cost = swap_files(make_network(PUBLISHED))
     calls: dict[str, Call] = {OURS: _call(files.onnx), PAPER: _call(published[MODEL])}
@@ -78,7 +80,7 @@ def benchmark_swap(
     table: dict[str, Any] = dict(in_turns(calls, runs=runs))
     ways = [OURS, *engines]
     best = min(ways, key=lambda name: float(table[name]["median_ms"]))
-    steps = _steps(engine, fit(drawn_face()[0] if photo is None else photo, (1024, 1024)))
+    steps = _steps(engine, parser, fit(drawn_face()[0] if photo is None else photo, (1024, 1024)))
     table |= in_turns(steps, runs=max(5, runs // 3))
     ours, theirs = (float(table[name]["median_ms"]) for name in (OURS, PAPER))
     return {
@@ -143,7 +145,7 @@ def _openvino_call(compiled: Any, feed: dict[str, NDArray[np.float32]]) -> Call:
     return lambda: compiled(feed)
 
 
-def _steps(engine: Swapper, picture: NDArray[np.uint8]) -> dict[str, Call]:
+def _steps(engine: Swapper, parser: Parser, picture: NDArray[np.uint8]) -> dict[str, Call]:
     """Every step from decoded pixels to the swapped photo."""
     photo = Photo.from_array(picture)
     faces = find_faces(picture)
@@ -163,6 +165,7 @@ def _steps(engine: Swapper, picture: NDArray[np.uint8]) -> dict[str, Call]:
         "guide": lambda: engine.laid(view, mesh, identity.looks),
         "render": lambda: engine.render(view, identity.constants, laid),
         "mask": lambda: soft_mask(mask),
+        "parser": lambda: parser.uncovered(picture, alignment),
         "skin region": lambda: region_masks(mesh, engine.size),
         "colour": lambda: match_light(image, view, skin),
         "paste": lambda: paste_crop(picture, image, soft, alignment),

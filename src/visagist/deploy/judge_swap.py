@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from visagist.errors import InputError, ModelMissingError
 from visagist.face.identity import load_judge
+from visagist.face.parser.inference import Parser
 from visagist.generation.efficientnet import efficientnet_embedder
 from visagist.generation.evaluation import frechet_distance
 from visagist.recognition.inference import Recognizer
@@ -21,6 +23,8 @@ from visagist.swap.pairs import FOLDERS, PairList, pair_list
 
 __all__ = ["Judged", "evaluate_swap", "features_distance", "labelled_models"]
 
+UNPROTECTED = ", --no-protect"
+"""What the label of the first model's second row ends with."""
 JUDGE = Path("models") / "mobilefacenet_judge.onnx"
 Progress = Callable[[int, int], None]
 
@@ -91,8 +95,8 @@ def evaluate_swap(
 
     Args:
         data: labelled tree.
-        models: name or folder by label; the first one gives the flat fields. Without any the mesh
-            warp does.
+        models: name or folder by label; the first one gives the flat fields, and has a second row
+            without the parser. Without any model the mesh warp gives them.
         encoder: name or folder of the recogniser that the models were trained with.
         split: test, validation or train.
         folders: of the tree.
@@ -119,11 +123,13 @@ def evaluate_swap(
     fixed = pair_list(data, split=split, folders=folders, rounds=rounds, limit=limit)
     methods = [untouched(), classical(classical_swap), guide_alone()]
     if models:
-        recognizer = Recognizer.from_pretrained(encoder)
-        methods += [
-            model_method(label, open_model(name), recognizer, match_colour=match_colour)
-            for label, name in models.items()
-        ]
+        method = partial(
+            model_method, encoder=Recognizer.from_pretrained(encoder), match_colour=match_colour
+        )
+        parser = Parser.from_pretrained()
+        methods += [method(label, open_model(m), parser=parser) for label, m in models.items()]
+        first, name = next(iter(models.items()))
+        methods.append(method(first + UNPROTECTED, open_model(name)))
     stage = Stage.of(fixed, load_judge(path), progress=reading)
     report = evaluate(
         fixed,

@@ -115,14 +115,22 @@ class Swapper:
         *,
         encoder: Encoder,
         threads: int = 1,
-        parser: Parser | None = None,
+        protect: bool = True,
     ) -> Swapper:
         """Open a bundled model by name, or any model folder.
+
+        Args:
+            name_or_dir: name of the model, or its folder.
+            encoder: the recogniser that it was trained with.
+            threads: of the networks.
+            protect: use the bundled parser to keep the new face off what lies in front of the face,
+                beside the network's own mask.
 
         Raises:
             ModelMissingError: there is no such model.
             ModelDamagedError: a file does not match its manifest, or it is no swap model.
         """
+        parser = Parser.from_pretrained(threads=threads) if protect else None
         return cls(open_model(name_or_dir), encoder=encoder, threads=threads, parser=parser)
 
     def source(self, *pictures: Picture, least_agreement: float | None = None) -> Identity:

@@ -13,6 +13,7 @@ from visagist.errors import FaceError
 from visagist.face.align import crop
 from visagist.face.find import Mesher, default_mesher
 from visagist.face.identity import Judge
+from visagist.face.parser.inference import Parser
 from visagist.face.paste import paste_crop, paste_residual
 from visagist.face.types import Detection, Face
 from visagist.photo import Photo
@@ -182,14 +183,26 @@ def guide_alone(*, shape: float = 0.6) -> Method:
 
 
 def model_method(
-    label: str, files: ModelFiles, encoder: Encoder, *, match_colour: bool = True
+    label: str,
+    files: ModelFiles,
+    encoder: Encoder,
+    *,
+    match_colour: bool = True,
+    parser: Parser | None = None,
 ) -> Method:
     """A swap model as users run it, faces handed in.
+
+    Args:
+        label: of its row.
+        files: the model.
+        encoder: the recogniser that it was trained with.
+        match_colour: bring new faces into the photo's light.
+        parser: keeps hair and what lies in front of faces, as the command does by default.
 
     Raises:
         ModelError: it is no swap model, or a file of it is damaged.
     """
-    engine = Swapper(files, encoder=encoder)
+    engine = Swapper(files, encoder=encoder, parser=parser)
     known: dict[str, Identity] = {}
 
     def swap(source: Side, pixels: Pixels, face: Face) -> Pixels:

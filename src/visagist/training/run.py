@@ -12,6 +12,7 @@ import torch
 import yaml
 from onnx import numpy_helper
 from pydantic import BaseModel, ValidationError
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -72,7 +73,7 @@ def read_run(folder: Path, kind: type[Recipe]) -> tuple[Recipe, dict[str, Tensor
     A model folder without ``model.safetensors`` keeps its weights in ``model.onnx`` alone, by name.
 
     Raises:
-        DataError: the folder holds no finished run of this kind.
+        DataError: the folder holds no finished run of this kind, or its weights are damaged.
     """
     try:
         recipe = kind.model_validate_json((folder / RECIPE).read_text(encoding="utf-8"))
@@ -84,6 +85,8 @@ def read_run(folder: Path, kind: type[Recipe]) -> tuple[Recipe, dict[str, Tensor
         ) from error
     except ValidationError as error:
         raise DataError(f"{folder / RECIPE}: not the recipe of this kind of run") from error
+    except SafetensorError as error:
+        raise DataError(f"{folder / WEIGHTS}: damaged ({error})") from error
 
 
 def _constants(path: Path) -> dict[str, Tensor]:

@@ -17,11 +17,17 @@ from numpy.typing import NDArray
 
 from visagist.amplify.backend import Backend, CropFace, open_backend
 from visagist.amplify.baselines import ColourTransfer
+from visagist.amplify.ensemble import EnsembleBackend
 from visagist.amplify.evaluation.bench import MARGIN, SIDE, ZOOM, Bench, Report, settings_key
 from visagist.amplify.pixels.backend import PixelBackend
 from visagist.amplify.pixels.config import FinetuneConfig, SamplingConfig
 from visagist.amplify.pixels.examples import Progress
-from visagist.amplify.student import AUGMENT, START, student_recipe, train_student
+from visagist.amplify.student import (
+    AUGMENT,
+    START,
+    student_recipe,
+    train_student,
+)
 from visagist.face.align import CROP_SIZE
 from visagist.makeup.network import MakeupNetwork
 from visagist.makeup.training import MakeupRecipe
@@ -195,8 +201,10 @@ def opened(backend: str) -> Backend:
 
 
 def identity_of(backend: str) -> str:
-    """A backend's name with that of its weights, so that nothing of older weights is used again."""
+    """A backend's name with its weights or settings: nothing of older ones is used again."""
     engine = opened(backend)
+    if isinstance(engine, EnsembleBackend):
+        return f"{backend} {engine.config.model_dump_json()}"
     return f"{backend} {engine.base.model_id}" if isinstance(engine, PixelBackend) else backend
 
 
