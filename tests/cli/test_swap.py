@@ -237,3 +237,9 @@ def test_formats_without_room_for_marks_become_jpegs(run, room, model):
     Photo.from_array(drawn_face()).save(folder / "b.tiff")
     assert swap(run, model, "--target", "more", "-o", "out").code == 0
     assert Photo.open("out/b.tiff.jpg").format == "JPEG"
+    target = str(folder / "b.tiff")
+    (room / "b.tiff.jpg").write_bytes(b"mine")
+    ran = swap(run, model, "--target", target, "-o", "b.tiff")
+    assert ran.code != 0
+    assert "b.tiff.jpg exists" in ran.err
+    assert (room / "b.tiff.jpg").read_bytes() == b"mine"

@@ -11,7 +11,7 @@ from typer.core import TyperCommand
 
 from visagist.cli.options import Certificate, Key
 from visagist.cli.output import Json, print_json, progress_bar
-from visagist.errors import InputError
+from visagist.errors import InputError, PhotoWriteError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -145,6 +145,8 @@ def swap(
     photos, single = gather([target], recursive=recursive, output=output)
     jobs = plan(photos, single=single, output=output, suffix="swap", overwrite=overwrite)
     jobs = _in_marked_formats(jobs)
+    if single and jobs[0].target.exists() and not overwrite:  # under its new name, before the work
+        raise PhotoWriteError(f"{jobs[0].target} exists; give --overwrite or another --output")
     _refuse_replacing(jobs, [*source, *([Path(face.removeprefix(LIKE))] if LIKE in face else [])])
     recognizer, engine = _engines(model, encoder, threads, protect=protect)
     faces, shown = _faces(face, engine, recognizer)
