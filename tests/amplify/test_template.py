@@ -13,6 +13,7 @@ from visagist.amplify.template import (
     template_look,
 )
 from visagist.errors import DataError, PairFaceError
+from visagist.face.types import Detection, Face
 from visagist.photo import Photo
 
 
@@ -79,3 +80,16 @@ def test_a_photo_without_a_face_is_refused(tmp_path):
     Photo.from_array(np.full((64, 64, 3), 127, np.uint8)).save(path)
     with pytest.raises(PairFaceError, match="no face"):
         open_template(path, find=lambda pixels: [])
+
+
+def test_a_photo_of_several_people_is_refused(tmp_path):
+    path = tmp_path / "two.png"
+    one = face(0)
+    Photo.from_array(np.concatenate([one.crop, one.crop], 1)).save(path)
+    box = (float(one.mesh[:, 0].min()), float(one.mesh[:, 1].min()), 200.0, 220.0)
+    seen = Face(Detection(box, 1.0), one.mesh, 1.0)
+    with pytest.raises(PairFaceError, match="2 people"):
+        open_template(path, find=lambda pixels: [seen, seen])
+    with pytest.raises(PairFaceError, match="of the face"):
+        far = Face(Detection(box, 1.0), one.mesh + np.float32([400, 0, 0]), 1.0)
+        open_template(path, find=lambda pixels: [far])

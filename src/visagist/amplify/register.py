@@ -204,12 +204,24 @@ def register_pair(
     return Registration(look, report, places.reshape(CROP_SIZE, CROP_SIZE, 2))
 
 
-def _look_at(pixels: Bytes, what: str, find: Find, config: RegisterConfig) -> _Seen:
-    """The face of a photo, and what is around it.
+def only_face(
+    pixels: Bytes, what: str, *, config: RegisterConfig | None = None, find: Find = find_faces
+) -> tuple[Face, bool]:
+    """The one person in a photo.
+
+    Args:
+        pixels: (H, W, 3) uint8.
+        what: the photo, for messages.
+        config: how large another face may be, and how much of the face must be there.
+        find: gives the faces of a photo.
+
+    Returns:
+        The face, and whether there are small ones besides.
 
     Raises:
         PairFaceError: there is none, several, or it is cut off.
     """
+    config = RegisterConfig() if config is None else config
     step = -(-max(pixels.shape[:2]) // _SEARCH)
     small = pixels if step == 1 else np.asarray(Image.fromarray(pixels).reduce(step))
     faces = find(small)
@@ -224,14 +236,24 @@ def _look_at(pixels: Bytes, what: str, find: Find, config: RegisterConfig) -> _S
         )
     face = Face(faces[0].detection, faces[0].mesh * np.float32(step), faces[0].confidence)
     skin = face.mesh[:N_SKIN_POINTS, :2]
-    extent = np.array([pixels.shape[1], pixels.shape[0]])
-    share = float(((skin >= 0) & (skin <= extent)).all(1).mean())
+    share = float(((skin >= 0) & (skin <= np.array(pixels.shape[1::-1]))).all(1).mean())
     if share < config.min_inside:
         raise _cut(what, share)
+    return face, len(faces) > 1
+
+
+def _look_at(pixels: Bytes, what: str, find: Find, config: RegisterConfig) -> _Seen:
+    """The face of a photo, and what is around it.
+
+    Raises:
+        PairFaceError: there is none, several, or it is cut off.
+    """
+    face, besides = only_face(pixels, what, config=config, find=find)
+    extent = np.array([pixels.shape[1], pixels.shape[0]])
     alignment = align(face.mesh).widened(FIELD).resized(VIEW)
     fine = crop(pixels, alignment.resized(VIEW * _FINE))
     view = np.asarray(cv2.resize(fine, (VIEW, VIEW), interpolation=cv2.INTER_AREA), np.uint8)
-    notes = [f"{what} shows small faces besides; they are ignored"] if len(faces) > 1 else []
+    notes = [f"{what} shows small faces besides; they are ignored"] if besides else []
     if alignment.scale > 2:
         notes.append(f"{what}: the face is small; at least 200 pixels across are better")
     return _Seen(pixels, face, alignment, fine, view, _inside(alignment, extent), tuple(notes))

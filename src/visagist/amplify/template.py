@@ -28,10 +28,10 @@ from numpy.typing import NDArray
 from visagist.amplify.backend import CropFace, Look
 from visagist.amplify.layers import Canvas
 from visagist.amplify.lift import ATLAS_SIZE, atlas_points, sample, warp
-from visagist.errors import DataError, FaceError, PairFaceError
+from visagist.amplify.register import only_face
+from visagist.errors import DataError, FaceError
 from visagist.face.align import CROP_SIZE, align, crop
 from visagist.face.find import find_faces
-from visagist.face.topology import N_SKIN_POINTS
 from visagist.face.types import Face
 from visagist.photo import Photo
 from visagist.photo.colour import lab_to_rgb, rgb_to_lab
@@ -55,7 +55,6 @@ NATURAL = 1.0
 """Mean squared difference, in natural spreads, that counts for nothing."""
 _NEAR = 3.0
 """Texels over which that mean is taken."""
-_INSIDE = 0.97
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,21 +229,11 @@ def open_template(
         find: gives the faces of a photo.
 
     Raises:
-        PairFaceError: it shows nobody, or a face that its edge cuts.
+        PairFaceError: it shows nobody, several people, or a face that its edge cuts.
         PhotoError: it cannot be read.
     """
     pixels = Photo.open(path).pixels
-    faces = find(pixels)
-    if not faces:
-        raise PairFaceError(f"{path}: no face is to be seen; give another photo", reason="nobody")
-    mesh = faces[0].mesh
-    skin = mesh[:N_SKIN_POINTS, :2]
-    inside = float(((skin >= 0) & (skin <= pixels.shape[1::-1])).all(1).mean())
-    if inside < _INSIDE:
-        raise PairFaceError(
-            f"{path}: only {inside:.0%} of the face is in the photo; give one that shows all of it",
-            reason="cut_off",
-        )
+    mesh = only_face(pixels, str(path), find=find)[0].mesh
     alignment = align(mesh)
     return template_look(
         CropFace(path.stem, crop(pixels, alignment), alignment.to_crop(mesh)), bare
