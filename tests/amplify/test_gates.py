@@ -90,3 +90,20 @@ def test_without_an_embedder_identity_is_not_judged():
 def test_gates_need_a_look():
     with pytest.raises(InputError):
         expect([], None, CONFIG)
+
+
+def test_a_bare_face_is_embedded_once_for_all_its_samples(monkeypatch):
+    seen = []
+
+    def counting(picture, mesh):
+        seen.append(picture)
+        return embed(picture, mesh)
+
+    judged = Gates(expect(LOOKS, embed, CONFIG), counting, CONFIG)
+    for _ in range(3):
+        judged.check(FACE, MADE, strength=1.0)
+    assert len(seen) == 4
+    monkeypatch.setattr("visagist.amplify.gates._REMEMBERED", 1)
+    for number in (21, 20):
+        judged.check(face(number), look(number).after, strength=1.0)
+    assert len(seen) == 8

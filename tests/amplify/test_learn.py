@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,9 @@ from tests.amplify.pairs import look
 from tests.amplify.quick import quick_recipe
 from tests.corpus.small_corpus import drawn_corpus
 from tests.makeup.model_folder import write_makeup_model
+from visagist.amplify import ensemble
 from visagist.amplify import learn as learning
+from visagist.amplify.gates import Gates
 from visagist.amplify.learn import LearnConfig, check_name, learn
 from visagist.amplify.pairs import Pairs
 from visagist.amplify.register import Registration, RegistrationReport
@@ -93,6 +96,22 @@ def test_from_pairs_to_an_installed_style(home, call):
     assert engine.styles == ("mine",)
     with pytest.raises(InputError, match="taken"):
         call()
+
+
+def test_the_default_amplifier_learns_too(home, call, monkeypatch):
+    monkeypatch.setattr(ensemble, "student_recipe", quick_recipe)
+    monkeypatch.setattr(ensemble, "EnsembleConfig", partial(ensemble.EnsembleConfig, steps=6))
+    report = call(config={"backend": LearnConfig().backend})
+    assert report["samples"] > 0
+    assert Path(report["model"]).is_dir()
+    assert "ensemble" in (Path(report["model"]) / "card.md").read_text()
+
+
+def test_where_every_sample_is_rejected_it_says_what_to_do(home, call, monkeypatch):
+    monkeypatch.setattr(Gates, "_reasons", lambda self, scores: ("colour",))
+    for _ in range(2):
+        with pytest.raises(DataError, match=r"rejected \(colour 8\).*--restart"):
+            call()
 
 
 def test_stopped_anywhere_or_with_a_full_disk_it_goes_on(home, call, monkeypatch):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -14,9 +16,10 @@ from visagist.amplify.student import (
     student_recipe,
     train_student,
 )
-from visagist.errors import DataError, ModelMissingError
+from visagist.errors import DataError, ModelDamagedError, ModelMissingError
 from visagist.makeup.network import MakeupNetwork
 from visagist.makeup.training import MakeupRecipe
+from visagist.runtime.manifest import write_manifest
 from visagist.training.run import read_run
 
 
@@ -60,6 +63,15 @@ def test_from_random_weights_the_rate_is_higher_and_no_shift_is_compared():
 def test_a_start_of_another_kind_is_refused():
     with pytest.raises(ModelMissingError):
         student_recipe(["mine"], steps=5, start="nothing")
+
+
+def test_a_start_with_a_broken_config_is_refused(tmp_path):
+    folder = write_makeup_model(tmp_path / "start", idle=True)
+    config = json.loads((folder / "config.json").read_text()) | {"width": "wide"}
+    (folder / "config.json").write_text(json.dumps(config))
+    write_manifest(folder, name="start", version="1", licence="x", created_by="x")
+    with pytest.raises(ModelDamagedError, match="makeup network"):
+        student_recipe(["mine"], steps=5, start=str(folder))
 
 
 def test_it_learns_a_style_in_few_steps_and_goes_on_exactly(tmp_path):

@@ -23,6 +23,8 @@ from visagist.photo.colour import rgb_to_lab
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
+_REMEMBERED = 64
+"""Faces whose own vector is kept; a chunk asks for all samples of a few faces at a time."""
 REASONS = ("identity", "outside", "colour", "no_makeup", "copy")
 
 
@@ -125,6 +127,7 @@ class Gates:
 
     def __init__(self, expected: Expected, embed: Judge | None, config: GateConfig) -> None:
         self.expected, self.config, self._embed = expected, config, embed
+        self._bare: dict[str, Floats] = {}
 
     def check(
         self,
@@ -155,8 +158,18 @@ class Gates:
             nearest = min(_amount(made.astype(np.float32) - one, allowed) for one in earlier)
             scores["difference"] = nearest / max(_amount(change, allowed), 1e-6)
         if self._embed is not None:
-            scores["cosine"] = _cosine(self._embed, face.crop, made, face.mesh)
+            scores["cosine"] = float(self._bare_vector(face) @ self._embed(made, face.mesh))
         return Verdict(self._reasons(scores), {k: round(v, 4) for k, v in scores.items()})
+
+    def _bare_vector(self, face: CropFace) -> Floats:
+        """A face's own vector, which all samples of the face are compared with."""
+        if self._embed is None:
+            raise InputError("there is no embedder to compare identities with")
+        if face.key not in self._bare:
+            if len(self._bare) >= _REMEMBERED:
+                self._bare.clear()
+            self._bare[face.key] = self._embed(face.crop, face.mesh)
+        return self._bare[face.key]
 
     def _reasons(self, scores: Mapping[str, float]) -> tuple[str, ...]:
         limits = self.config

@@ -103,6 +103,7 @@ def learn(
             run that is not over.
         PairError, DataError: no pair can be used, or a corpus cannot: each needs training and
             validation people.
+            Or the gates rejected every amplified face.
         DiskFullError: the disk is full; what was finished is kept.
     """
     check_name(name, replace=replace)
@@ -261,6 +262,13 @@ class _Steps:
                 workers=self.workers,
                 progress=self.report,
             )
+            if not made.summary["samples"]:
+                reasons = ", ".join(f"{k} {n}" for k, n in made.summary["reasons"].items())
+                raise DataError(
+                    f"all amplified faces were rejected ({reasons}); look at "
+                    f"{made.folder / 'report' / 'index.html'}, and begin anew with --restart and "
+                    "other pairs"
+                )
             read_pairset(made.folder, self.folder / "targets.npy")
             kept = ("samples", "rejected", "dropped", "reasons", "faces")
             result |= {k: made.summary[k] for k in kept}

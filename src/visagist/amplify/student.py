@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor
@@ -75,7 +76,10 @@ def student_recipe(
         ModelError: the start is missing, damaged, or no makeup model.
     """
     known = {k: v for k, v in _start_config(start).items() if k in MakeupNetworkConfig.model_fields}
-    network = MakeupNetworkConfig.model_validate({**known, "styles": tuple(styles)})
+    try:
+        network = MakeupNetworkConfig.model_validate({**known, "styles": tuple(styles)})
+    except ValidationError as error:
+        raise ModelDamagedError(f"{start}: its config.json is no makeup network's") from error
     return MakeupRecipe(
         network=network,
         training=MakeupTrainingConfig(
