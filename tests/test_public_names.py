@@ -56,6 +56,26 @@ def test_every_public_name_is_there_without_a_training_framework(name: str) -> N
     assert ran.returncode == 0, ran.stderr
 
 
+def test_a_name_that_needs_an_extra_says_which() -> None:
+    code = """
+    class Cryptography:
+        def find_spec(self, name, path=None, target=None):
+            if name.partition(".")[0] == "cryptography":
+                raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+    sys.meta_path.insert(0, Cryptography())
+    import visagist
+    from visagist.errors import MissingExtraError
+    try:
+        visagist.Gallery
+    except MissingExtraError as error:
+        assert "visagist[gallery]" in str(error), error
+    else:
+        raise SystemExit("nothing was missed")
+    """
+    ran = python(code)
+    assert ran.returncode == 0, ran.stderr
+
+
 def test_an_unknown_name() -> None:
     with pytest.raises(AttributeError, match="no attribute 'Dreamer'"):
         visagist.Dreamer  # noqa: B018

@@ -61,13 +61,28 @@ _HOMES = {
     "load_style": "visagist.makeup.style",
     "save_marked": "visagist.cli.marking",
 }
+_EXTRAS = {"Gallery": "gallery"}
+"""Names that need more than running networks does."""
 
 
 def __getattr__(name: str) -> object:
-    """Import a public name on first use (PEP 562)."""
+    """Import a public name on first use (PEP 562).
+
+    Raises:
+        MissingExtraError: the name needs an extra that is not installed.
+    """
     value: object
     if name in _HOMES:
-        value = getattr(import_module(_HOMES[name]), name)
+        try:
+            value = getattr(import_module(_HOMES[name]), name)
+        except ModuleNotFoundError as error:
+            if name not in _EXTRAS or str(error.name).partition(".")[0] == __name__:
+                raise
+            missing = import_module("visagist.errors").MissingExtraError
+            raise missing(
+                f"{name} needs the package {error.name}; "
+                f"install it with: pip install 'visagist[{_EXTRAS[name]}]'"
+            ) from error
     elif name == "errors":
         value = import_module("visagist.errors")
     elif name == "__version__":
