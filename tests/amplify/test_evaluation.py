@@ -17,6 +17,7 @@ from visagist.amplify.evaluation.protocol import evaluate_dal, targets
 from visagist.amplify.evaluation.rows import ROWS, Untouched, amplify_all
 from visagist.amplify.evaluation.scores import Judges, score
 from visagist.amplify.pixels.examples import Sitters
+from visagist.corpus.build.driver import only_builder
 from visagist.corpus.feed.cache import FaceCache
 from visagist.errors import InputError
 from visagist.generation.efficientnet import EfficientNetLite0
@@ -124,6 +125,22 @@ def test_every_row_runs_and_is_not_run_twice(corpus, styles, monkeypatch):
     assert "teacher_leakage_2_percent" in report["targets"]
     monkeypatch.setattr(protocol, "score", None)
     assert evaluate_dal(corpus, styles, folder, CONFIG) == report
+
+
+def test_a_judge_that_comes_later_judges_kept_rows(corpus, styles, monkeypatch):
+    folder = corpus.parent / "later"
+    only = ["bare", "five_pairs"]
+    first = evaluate_dal(corpus, styles, folder, CONFIG, only=only)
+    assert "identity_drop_five_pairs" not in first
+    monkeypatch.setattr(rows, "train_student", None)  # what was trained is found again
+    seen = Judges(identity=lambda pixels, mesh: np.array([1.0, 0.0], np.float32))
+    later = evaluate_dal(corpus, styles, folder, CONFIG, only=only, judges=lambda: seen)
+    assert later["identity_drop_five_pairs"] == 0
+    assert later["psnr_five_pairs"] == first["psnr_five_pairs"]
+    monkeypatch.setattr(protocol, "score", None)
+    assert evaluate_dal(corpus, styles, folder, CONFIG, only=only, judges=lambda: seen) == later
+    with only_builder(folder), pytest.raises(InputError, match="another"):
+        evaluate_dal(corpus, styles, folder, CONFIG, only=only)
 
 
 def test_a_row_of_another_training_is_another_row(bench, monkeypatch):

@@ -13,6 +13,7 @@ from visagist.amplify.backend import BACKENDS
 from visagist.amplify.evaluation.bench import Bench, DalConfig, Report, open_bench, settings_key
 from visagist.amplify.evaluation.rows import ROWS, STUDENTS, VARIANTS, identity_of, student_key
 from visagist.amplify.evaluation.scores import Judges, score
+from visagist.corpus.build.driver import only_builder
 from visagist.errors import InputError, MissingExtraError, ModelError
 from visagist.photo.files import write_atomically
 
@@ -49,7 +50,7 @@ def evaluate_dal(
         folder: for everything that can be used again; the same folder goes on.
         config: the settings.
         only: names of rows; all by default.
-        judges: opens the embedders; called only when a row has to be judged.
+        judges: opens the embedders; called only where a row is missing, or a figure of one.
         workers: processes and threads.
         report: called with what is done, how much of it, and in all.
 
@@ -58,21 +59,40 @@ def evaluate_dal(
         ``minutes_total``, the ``rows`` with their own numbers, and the ``targets``.
 
     Raises:
-        InputError: there is no such row or backend.
+        InputError: there is no such row or backend, or another run is writing to the folder.
     """
     wanted = list(only) or list(ROWS)
     if unknown := [row for row in wanted if row not in ROWS]:
         raise InputError(f"there is no row {unknown[0]!r}; there are {', '.join(ROWS)}")
     if config.backend not in (known := (*BACKENDS, *VARIANTS)):
         raise InputError(f"there is no amplifier {config.backend!r}; there are {', '.join(known)}")
-    bench = open_bench(corpus, styles, folder, config, workers=workers, report=report)
-    opened: list[Judges] = []
-    for name in wanted:
-        if not _row_file(bench, name).is_file():
-            if not opened:
+    folder.mkdir(parents=True, exist_ok=True)
+    with only_builder(folder):
+        bench = open_bench(corpus, styles, folder, config, workers=workers, report=report)
+        opened: list[Judges] = []
+        for name in wanted:
+            missing = _missing(_row_file(bench, name))
+            if missing and not opened:
                 opened.append(judges())
-            _run_row(bench, name, opened[0], report)
-    return summary(bench)
+            if missing & _given(opened[0] if opened else Judges()):
+                _run_row(bench, name, opened[0], report)
+        return summary(bench)
+
+
+_BY_JUDGE = {"identity": "identity_cosine_drop", "perceptual": "perceptual"}
+_ROW = "the row itself"
+
+
+def _missing(path: Path) -> set[str]:
+    """What a kept row does not tell; a later call with a judge judges it again."""
+    if not path.is_file():
+        return {_ROW}
+    told = json.loads(path.read_text(encoding="utf-8"))["mean"]
+    return {judge for judge, field in _BY_JUDGE.items() if field not in told}
+
+
+def _given(judges: Judges) -> set[str]:
+    return {_ROW} | {name for name in _BY_JUDGE if getattr(judges, name) is not None}
 
 
 def _run_row(bench: Bench, name: str, judges: Judges, report: Report) -> None:
