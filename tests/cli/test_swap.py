@@ -160,6 +160,26 @@ def test_a_kill_right_after_a_result_loses_nothing(run, room, model, monkeypatch
     assert swap(run, model, "--target", "album", "-o", "out").out == "0 swapped, 1 already there\n"
 
 
+def test_a_result_that_was_being_replaced_never_passes_for_the_old_one(
+    run, room, model, monkeypatch
+):
+    for name in ("broken.jpg", "tiny.png", "wall.png"):
+        (room / "album" / name).unlink()
+    assert swap(run, model, "--target", "album", "-o", "out").code == 0
+
+    def killed(photo, path, claim, **options):
+        photo.save(path, overwrite=True)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("visagist.cli.marking.save_marked", killed)
+    weaker = ("--target", "album", "-o", "out", "--strength", "0.5")
+    assert swap(run, model, *weaker, "--overwrite").code == 130
+    monkeypatch.undo()
+    monkeypatch.chdir(room)
+    assert "made otherwise" in swap(run, model, "--target", "album", "-o", "out").err
+    assert "made otherwise" in swap(run, model, *weaker).err
+
+
 def test_a_torn_journal_costs_one_line_only(run, room, model):
     for name in ("broken.jpg", "tiny.png", "wall.png"):
         (room / "album" / name).unlink()

@@ -11,7 +11,7 @@ import pytest
 from tests.photo import photo_samples as samples
 from visagist.errors import DiskFullError, PhotoError, PhotoWriteError
 from visagist.photo import Photo
-from visagist.photo.files import mapped_array, read_bytes, write_atomically
+from visagist.photo.files import append_line, mapped_array, read_bytes, write_atomically
 
 PHOTO = Photo.from_array(samples.picture())
 
@@ -177,3 +177,21 @@ def test_a_mapped_array_takes_its_room_or_says_that_there_is_none(tmp_path, monk
     assert not path.exists()
     monkeypatch.setattr(os, "posix_fallocate", failing(errno.EOPNOTSUPP))
     assert mapped_array(path, np.uint8, (8,)).shape == (8,)
+
+
+def test_lines_are_added_whole_after_a_torn_one(tmp_path):
+    path = tmp_path / "list"
+    append_line(path, "first", mode=0o600)
+    if sys.platform != "win32":
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    with path.open("ab") as file:
+        file.write(b"to")  # a power cut
+    append_line(path, "second")
+    append_line(path, "third")
+    assert path.read_text().splitlines() == ["first", "to", "second", "third"]
+
+
+def test_a_line_that_the_disk_has_no_room_for_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "fsync", failing(errno.ENOSPC))
+    with pytest.raises(OSError, match="space"):
+        append_line(tmp_path / "list", "one")

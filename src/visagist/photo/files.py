@@ -15,7 +15,7 @@ from numpy.typing import DTypeLike
 
 from visagist.errors import DiskFullError, PhotoError, PhotoTooLargeError, PhotoWriteError
 
-__all__ = ["make_folder", "mapped_array", "read_bytes", "write_atomically"]
+__all__ = ["append_line", "make_folder", "mapped_array", "read_bytes", "write_atomically"]
 
 
 def read_bytes(path: Path, *, max_bytes: int) -> bytes:
@@ -119,6 +119,32 @@ def write_atomically(path: Path, data: bytes, *, overwrite: bool) -> None:
         with suppress(OSError):  # already renamed, or the whole directory is gone
             temporary.unlink(missing_ok=True)
     _flush_directory(path.parent)
+
+
+def append_line(path: Path, text: str, *, mode: int = 0o666) -> None:
+    """Add a line to a list, whole and flushed to the disk.
+
+    The torn line that a power cut left does not swallow it: it begins on a line of its own.
+
+    Args:
+        path: of the list, which need not exist; its folder exists.
+        text: of the line, without its end.
+        mode: permissions of a new file.
+
+    Raises:
+        OSError: it cannot be written, or the disk is full.
+    """
+    line = text.encode() + b"\n"
+    handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, mode)
+    with os.fdopen(handle, "rb+", buffering=0) as file:
+        size = file.seek(0, os.SEEK_END)
+        if size:
+            file.seek(size - 1)
+            if file.read(1) != b"\n":
+                line = b"\n" + line
+        if file.write(line) != len(line):  # a full disk takes the beginning, and is silent
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        os.fsync(file.fileno())
 
 
 def make_folder(folder: Path) -> None:

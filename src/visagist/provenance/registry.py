@@ -7,10 +7,8 @@ programs can write at once; a line torn by a power cut is skipped, and the next 
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
-import os
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -18,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from visagist.errors import RegistryError
+from visagist.photo.files import append_line
 from visagist.provenance.claims import Claim
 
 __all__ = ["FILE", "ID_BITS", "Entry", "Registry", "content_id"]
@@ -86,19 +85,10 @@ class Registry:
         Raises:
             RegistryError: it cannot be written.
         """
-        line = json.dumps(asdict(entry), separators=(",", ":")).encode() + b"\n"
+        line = json.dumps(asdict(entry), separators=(",", ":"))
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            handle = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
-            with os.fdopen(handle, "rb+", buffering=0) as file:
-                size = file.seek(0, os.SEEK_END)
-                if size:
-                    file.seek(size - 1)
-                    if file.read(1) != b"\n":  # torn by a power cut
-                        line = b"\n" + line
-                if file.write(line) != len(line):  # a full disk takes the beginning, and is silent
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-                os.fsync(file.fileno())
+            append_line(self.path, line, mode=0o600)
         except OSError as error:
             raise RegistryError(
                 f"the list of marks {self.path} cannot be written ({error.strerror}); free some "

@@ -18,7 +18,7 @@ from visagist.errors import FaceError, PhotoFormatError, PhotoWriteError, Visagi
 from visagist.photo import Photo
 from visagist.photo.batch import Job
 from visagist.photo.decode import SEVERAL
-from visagist.photo.files import make_folder
+from visagist.photo.files import append_line, make_folder
 from visagist.swap.inference import Swapper
 from visagist.swap.types import Identity, Reference, SwapResult
 
@@ -186,18 +186,22 @@ def run_batch(
             yield outcome
 
 
+_REPLACED = "being replaced"
+"""In a journal: neither the settings before nor the new ones are sure to have made the file."""
+
+
 def _noting(save: Save, journal: Path, key: str, digest: str) -> Save:
     """Saving that also keeps the journal, so that a kill between the two costs nothing.
 
     A new result is noted first: without its file the line means nothing. One that replaces another
-    is noted last, or the old file would pass for the new one.
+    is noted last, or the old file would pass for the new one; and before that, that the old
+    settings are no longer what made the file.
     """
 
     def noted(photo: Photo, job: Job) -> Mapping[str, Any]:
         make_folder(journal.parent)
         new = not job.target.exists()
-        if new:
-            _note(journal, key, digest)
+        _note(journal, key, digest if new else _REPLACED)
         report = save(photo, job)
         if not new:
             _note(journal, key, digest)
@@ -235,15 +239,7 @@ def _read_journal(path: Path) -> dict[str, str]:
 
 
 def _note(path: Path, key: str, digest: str) -> None:
-    line = json.dumps({"name": key, "settings": digest})
     try:
-        with path.open("a", encoding="utf-8") as file:
-            # a torn line of an earlier run must not swallow this one
-            file.write(f"{line}\n" if _ends_whole(path) else f"\n{line}\n")
+        append_line(path, json.dumps({"name": key, "settings": digest}))
     except OSError as error:
         raise PhotoWriteError(f"{path} cannot be written ({error.strerror})") from error
-
-
-def _ends_whole(path: Path) -> bool:
-    data = path.read_bytes()
-    return not data or data.endswith(b"\n")
