@@ -49,7 +49,9 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="corpus with labelled meshes")
     parser.add_argument("--work", type=Path, required=True, help="folder for what is kept")
     parser.add_argument("--styles", type=Path, default=STYLES)
-    parser.add_argument("--only", action="append", choices=list(ROWS), help="a row; repeatable")
+    parser.add_argument(
+        "--only", action="append", choices=list(ROWS), help="a row, also of ablations; repeatable"
+    )
     parser.add_argument("--ablation", action="append", choices=list(ABLATIONS), default=[])
     parser.add_argument("--split", choices=("validation", "test"), default="validation")
     parser.add_argument("--steps", type=int, default=1000, help="of every student")
@@ -79,9 +81,7 @@ def main() -> None:
         name: [
             {
                 "changed": change,
-                **without_rows(
-                    run(asked, changed(base, change), TOUCHED.get(name, AMPLIFIER_ROWS))
-                ),
+                **without_rows(run(asked, changed(base, change), touched(name, asked.only))),
             }
             for change in ABLATIONS[name]
         ]
@@ -91,6 +91,11 @@ def main() -> None:
     print(json.dumps(without_rows(report), indent=2))
     if asked.release:
         write(RESULTS / asked.release / "dal.json", report)
+
+
+def touched(ablation: str, only: list[str] | None) -> tuple[str, ...]:
+    rows = TOUCHED.get(ablation, AMPLIFIER_ROWS)
+    return tuple(row for row in rows if not only or row in only)
 
 
 def changed(base: DalConfig, change: dict[str, Any]) -> DalConfig:
