@@ -140,7 +140,7 @@ def short() -> str:
     head = ["", "visagist", "guide alone", "mesh warp", "target", "met"]
     told = (
         f"{ours['pairs']} pairs of {split} people; the judge of identity taught nothing. "
-        "One thread, beside other work; all numbers and intervals are in docs/swap.md."
+        "One thread; all numbers and intervals are in docs/swap.md."
     )
     return table(head, rows) + "\n\n" + told
 
