@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from table import RESULTS
 
+from visagist.amplify.backend import DEFAULT
 from visagist.cli.learn import identity_gate
 from visagist.cli.output import stages
 from visagist.corpus.corpus import Corpus
@@ -35,7 +36,7 @@ def main() -> None:
     parser.add_argument("--faces", type=Path, required=True, help="corpus")
     parser.add_argument("--work", type=Path, required=True, help="folder for pairs and all else")
     parser.add_argument("--style", type=Path, default=STYLE, help="YAML file")
-    parser.add_argument("--backend", default="pixels")
+    parser.add_argument("--backend", default=DEFAULT)
     parser.add_argument("-n", "--count", type=int, default=4000)
     parser.add_argument("--steps", type=int, default=2500)
     parser.add_argument("--minutes", type=float, default=60.0)

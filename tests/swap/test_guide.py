@@ -101,6 +101,36 @@ def test_an_open_mouth_stays_the_targets(mesh):
     )
 
 
+def test_hair_over_the_source_stays_behind(face, mesh):
+    source, free = face.copy(), np.ones((SIZE, SIZE), np.float32)
+    source[:54], free[:54] = (20, 90, 200), 0
+    kept = guide(source, mesh, face, mesh, source_free=free)
+    assert kept.share[:50].max() == 0
+    np.testing.assert_array_equal(kept.picture[:50], face[:50])
+    assert kept.share[80, 64] > 0.99
+    brought = guide(source, mesh, face, mesh)
+    assert np.abs(brought.picture[44:50, 60:68].astype(int) - face[44:50, 60:68]).mean() > 20
+
+
+def test_what_covers_the_target_is_no_light(face, mesh):
+    target, free = face.copy(), np.ones((SIZE, SIZE), np.float32)
+    target[:, :60], free[:, :60] = 0, 0
+    plain, told = (guide(face, mesh, target, mesh, target_free=f) for f in (None, free))
+    beside = np.s_[70:90, 62:68]
+    gap = [np.abs(made.picture[beside].astype(int) - face[beside]).mean() for made in (plain, told)]
+    assert gap[1] < 0.5 * gap[0]
+
+
+def test_a_gaping_source_leaves_the_targets_closed_mouth(mesh):
+    gaping = drawn_mesh(SIZE, gape=14)
+    source, target = drawn_face(gaping, SIZE, "light"), drawn_face(mesh, SIZE, "light")
+    made = guide(source, gaping, target, mesh, shape=0)
+    middle = mesh[list(LIPS_INNER), :2].mean(0).astype(int)
+    assert made.share[middle[1], middle[0]] < 0.2
+    assert made.share[70, 64] > 0.99
+    assert guide(target, mesh, target, mesh).share[middle[1], middle[0]] > 0.99
+
+
 def test_irises_look_where_the_targets_do(mesh):
     away = mesh.copy()
     away[[473, *LEFT_IRIS], 0] += 2  # the source looks aside

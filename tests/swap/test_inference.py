@@ -124,7 +124,7 @@ def test_a_guided_network_corrects_the_guide_at_full_detail(guided):
 
 def test_what_the_parser_takes_for_a_cover_stays(folder):
     class HalfCovered:
-        def uncovered(self, pixels, alignment):
+        def uncovered(self, pixels, alignment, *, by=()):
             clear = np.ones((alignment.size, alignment.size), np.float32)
             clear[:, : alignment.size // 2] = 0
             return clear

@@ -155,14 +155,15 @@ def _steps(engine: Swapper, parser: Parser, picture: NDArray[np.uint8]) -> dict[
     alignment = face.alignment(engine.size)
     view = crop(picture, alignment)
     mesh = alignment.to_crop(face.mesh)
-    laid = engine.laid(view, mesh, identity.looks)
+    free = parser.uncovered(picture, alignment)
+    laid = engine.laid(view, mesh, identity.looks, free=free)
     image, mask = engine.render(view, identity.constants, laid)
     soft = soft_mask(mask)
     skin = region_masks(mesh, engine.size).skin * soft
     return {
         "find": lambda: find_faces(picture),
         "align": lambda: crop(picture, alignment),
-        "guide": lambda: engine.laid(view, mesh, identity.looks),
+        "guide": lambda: engine.laid(view, mesh, identity.looks, free=free),
         "render": lambda: engine.render(view, identity.constants, laid),
         "mask": lambda: soft_mask(mask),
         "parser": lambda: parser.uncovered(picture, alignment),

@@ -3,7 +3,7 @@
 A vector of a few hundred numbers says who somebody is, not how their skin looks. The mesh carries
 the pixels over: the face of the source in the target's pose and expression, with a share of the
 source's build, in the target's colours and coarse light. The network then only has to do what a
-mesh cannot: finer light, seams, expression, and what covers either face. All of it in numpy and
+mesh cannot: finer light, seams, expression, and what covers the target. All of it in numpy and
 Pillow, for it runs on every frame.
 """
 
@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 
 from visagist.corpus.blends.expression import CLOSED, mouth_open
 from visagist.errors import InputError
-from visagist.face.raster import Floats, blur, fill, smoothstep
-from visagist.face.topology import FACE_OVAL, LIPS_INNER, triangles
+from visagist.face.raster import Floats, blur, fill, ramp, smoothstep
+from visagist.face.regions import region_masks
+from visagist.face.topology import FACE_OVAL, LIPS_INNER, LIPS_OUTER, triangles
 from visagist.face.warp import extended, interpolate, surface, triangle_map
+from visagist.swap.colour import read, relight
 from visagist.swap.shape import EYES, eye_opening, moved, shape_difference
 
 __all__ = ["SHUT", "Guide", "gaze_shift", "guide", "mirrored_mesh"]
@@ -31,16 +33,14 @@ _MOST_GAZE = 0.3
 # Shares of the face's size, so that crops of any side give the same.
 _INSET = 0.06  # the face's oval is drawn smaller by this share
 _SOFT = 0.03  # standard deviation of its rim, in widths of the oval
-_GAIN = 1.8  # largest change of a channel's brightness
+_GAPING = (0.25, 0.4)  # how much wider than the target's a source's mouth is open, by its width
+_LIPS = 1.3  # the lips' outline is drawn larger by this factor where they stay the target's
 _EDGE_ON = (0.15, 0.4)  # areas in the source over those in the target, none and all of it seen
 _FLAT = 1e-3  # square pixels of a triangle in the target that shows nothing
 _SOFTENED = 0.008  # standard deviation, in sides of the crop, between what is seen and what is not
 _RIM = 0.2  # share of the oval that counts as its rim
 _STRANGE = (30.0, 70.0)  # levels between source and target there, nothing and all of it doubted
 _STILL = 0.1  # pixels that a place must move before it is read anew
-_LIGHT = 0.075  # standard deviation above which a difference counts as light, in sides of the crop
-_LIGHT_SHARE = 0.7  # of which so much becomes the target's
-_CELLS = 32  # of a crop's side, in which light is looked at
 _GREY = 3.0  # levels between the channels of a picture without colour
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
@@ -66,6 +66,8 @@ def guide(
     *,
     shape: float = 0.8,
     strength: float = 1.0,
+    source_free: Floats | None = None,
+    target_free: Floats | None = None,
 ) -> Guide:
     """Lay the source's face on the target.
 
@@ -76,6 +78,9 @@ def guide(
         target_mesh: (478, 3) of the face in it.
         shape: share of the source's build that the target's face takes on, 0..1.
         strength: share of all of it; 0 leaves the target.
+        source_free: (R, R) in 0..1, 0 where the source's hair lies over the face: it stays behind.
+        target_free: (S, S) in 0..1, 0 where something covers the target, which says nothing about
+            the light on the skin.
 
     Raises:
         InputError: a crop is not a square uint8 RGB picture, or a mesh is not finite.
@@ -98,15 +103,16 @@ def guide(
     if len(rows) == 0:
         return Guide(base, share)
     places = where[rows, columns, 2:] + gaze_shift(source_mesh, goal, rows, columns)
-    face = _read(source, places)
-    weight = share[rows, columns, None]
+    face = read(source, places)
+    if source_free is not None:
+        share[rows, columns] *= read(source_free[..., None], places)[:, 0]
     before = base[rows, columns].astype(np.float32)
     if np.ptp(before, axis=1).max() <= _GREY:
         face = np.repeat(face @ _LUMA[:, None], 3, 1)
-    total = weight.sum((0, 1))
-    gain = (before * weight).sum(0) / np.maximum((face * weight).sum(0), total)
-    face = face * np.clip(gain, 1 / _GAIN, _GAIN)
-    face += np.float32(_LIGHT_SHARE) * _coarse(before - face, share, rows, columns)
+    lit = share * region_masks(goal, size).skin
+    if target_free is not None:
+        lit *= target_free
+    face = relight(face, before, lit, rows, columns)
     share *= _plausible(face - before, goal, share, rows, columns)
     share *= np.float32(strength)
     mixed = before + (face - before) * share[rows, columns, None]
@@ -141,42 +147,8 @@ def _moved_target(
     if len(rows) == 0:
         return target
     result = target.copy()
-    result[rows, columns] = np.rint(_read(target, where[rows, columns])).astype(np.uint8)
+    result[rows, columns] = np.rint(read(target, where[rows, columns])).astype(np.uint8)
     return result
-
-
-def _read(image: NDArray[np.uint8] | Floats, places: NDArray[np.floating]) -> Floats:
-    """(N, 3) levels at (N, 2) places x, y, bilinear; the border goes on outside."""
-    height, width = image.shape[:2]
-    x = np.clip(places[:, 0] - np.float32(0.5), 0, width - 1.001)
-    y = np.clip(places[:, 1] - np.float32(0.5), 0, height - 1.001)
-    left, top = x.astype(np.int32), y.astype(np.int32)
-    along, down = (x - left)[:, None], (y - top)[:, None]
-    flat = image.reshape(-1, 3)
-    first = top * width + left
-
-    def level(step: int) -> Floats:
-        return np.asarray(flat.take(first + step, axis=0), np.float32)
-
-    upper = level(0) * (1 - along) + level(1) * along
-    lower = level(width) * (1 - along) + level(width + 1) * along
-    return np.asarray(upper * (1 - down) + lower * down, np.float32)
-
-
-def _coarse(
-    difference: Floats, share: Floats, rows: NDArray[np.integer], columns: NDArray[np.integer]
-) -> Floats:
-    """(N, 3) of a difference at the (N,) pixels of ``share``: what is coarse, which is light."""
-    size = share.shape[0]
-    cell = (rows * _CELLS // size) * _CELLS + columns * _CELLS // size
-    weight = share[rows, columns]
-    planes = [np.bincount(cell, weight, _CELLS**2)]
-    planes += [np.bincount(cell, weight * channel, _CELLS**2) for channel in difference.T]
-    grid = np.stack(planes, 1).reshape(_CELLS, _CELLS, 4).astype(np.float32)
-    grid = blur(grid, _LIGHT * _CELLS)
-    light = grid[..., 1:] / (grid[..., :1] + np.float32(0.03 * (size / _CELLS) ** 2))
-    places = np.stack([columns, rows], 1) + np.float32(0.5)
-    return _read(light, places * np.float32(_CELLS / size))
 
 
 def _plausible(
@@ -206,19 +178,27 @@ def _share(
     goal: NDArray[np.floating],
     size: int,
 ) -> Floats:
-    """The face's oval but for what must stay the target's: between open lips, and shut eyes."""
+    """The face's oval but for what must stay the target's.
+
+    That is what lies between open lips, shut eyes, and the lips where the source's mouth gapes:
+    pulled shut by the mesh, it shows tongue and teeth in a mouth that is closed.
+    """
     oval = goal[list(FACE_OVAL), :2]
     centre = oval.mean(0)
     width = float(np.ptp(oval[:, 0]))
     share = fill(centre + (oval - centre) * (1 - _INSET), size, size, feather=_SOFT * width)
-    kept = []
+    wider = mouth_open(source_mesh) - mouth_open(target_mesh)
+    kept: list[tuple[tuple[int, ...], float, float]] = [(LIPS_OUTER, _LIPS, ramp(*_GAPING, wider))]
     if mouth_open(target_mesh) >= CLOSED:
-        kept.append((goal[list(LIPS_INNER), :2], 1.0))
+        kept.append((LIPS_INNER, 1.0, 1.0))
     if min(*eye_opening(source_mesh), *eye_opening(target_mesh)) < SHUT:
-        kept += [(goal[list(lids), :2], 1.6) for lids, _ in EYES]
-    for ring, grown in kept:
-        middle = ring.mean(0)
-        share *= 1 - fill(middle + (ring - middle) * grown, size, size, feather=0.006 * width)
+        kept += [(lids, 1.6, 1.0) for lids, _ in EYES]
+    for points, grown, much in kept:
+        if much > 0:
+            ring = goal[list(points), :2]
+            middle = ring.mean(0)
+            place = fill(middle + (ring - middle) * grown, size, size, feather=0.006 * width)
+            share *= 1 - np.float32(much) * place
     return share
 
 

@@ -272,6 +272,7 @@ class Swapper:
         looks: Sequence[Look],
         *,
         strength: float = 1.0,
+        free: Floats | None = None,
     ) -> Guide | None:
         """What a guided network starts from; ``None`` for another.
 
@@ -280,6 +281,7 @@ class Swapper:
             mesh: (478, 3) of the face in it.
             looks: pictures of the source; the one in the nearest pose is laid on.
             strength: share of it.
+            free: (size, size), 0 where something covers the target.
         """
         if not self.guided:
             return None
@@ -287,7 +289,16 @@ class Swapper:
         here = pose(np.asarray(mesh, np.float32))
         apart = [abs(p.yaw - here.yaw) + abs(p.pitch - here.pitch) for p in turned]
         look = looks[int(np.argmin(apart))]
-        return guide(look.crop, look.mesh, view, mesh, shape=self.shape, strength=strength)
+        return guide(
+            look.crop,
+            look.mesh,
+            view,
+            mesh,
+            shape=self.shape,
+            strength=strength,
+            source_free=look.free,
+            target_free=free,
+        )
 
     def render(
         self,
@@ -353,11 +364,12 @@ class Swapper:
             own = _unit(self._encoder.embed(pixels, face))
             constants = self._constants(arc(own, identity.vector, strength))
         mesh = alignment.to_crop(face.mesh)
-        laid = self.laid(view, mesh, identity.looks, strength=strength)
+        free = None if self._parser is None else self._parser.uncovered(pixels, alignment)
+        laid = self.laid(view, mesh, identity.looks, strength=strength, free=free)
         image, mask = self.render(view, constants, laid)
         mask = soft_mask(mask)
-        if self._parser is not None:
-            mask = mask * self._parser.uncovered(pixels, alignment)
+        if free is not None:
+            mask = mask * free
         if match_colour:
             skin = region_masks(mesh, self.size).skin
             image = match_light(image, view, skin * mask)
@@ -398,7 +410,7 @@ class Swapper:
         if fault := self.limits.fault(found[0], source=True):
             raise PoorPictureError(f"{name}: {fault[1]}; take another picture", reason=fault[0])
         vector = _unit(self._encoder.embed(pixels, found[0]))
-        return vector, Look.of(pixels, found[0], self.size)
+        return vector, Look.of(pixels, found[0], self.size, parser=self._parser)
 
     def _find(self, photo: Photo) -> list[Face]:
         return find_faces(photo.pixels, detector=self._detector, mesher=self._mesher)

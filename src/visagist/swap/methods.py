@@ -208,7 +208,7 @@ def model_method(
     def swap(source: Side, pixels: Pixels, face: Face) -> Pixels:
         if source.name not in known:
             vector = encoder.embed(source.pixels, source.face)
-            look = Look.of(source.pixels, source.face, engine.size)
+            look = Look.of(source.pixels, source.face, engine.size, parser=parser)
             known[source.name] = engine.identity(vector, looks=[look])
         result = engine.swap(pixels, known[source.name], found=[face], match_colour=match_colour)
         return result.photo.pixels

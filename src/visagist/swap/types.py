@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visagist.face.align import crop
+from visagist.face.parser.classes import HAIR
+from visagist.face.parser.inference import Parser
 from visagist.face.pose import pose
 from visagist.face.topology import N_SKIN_POINTS
 from visagist.face.types import Face
@@ -74,16 +76,30 @@ class Look:
     Attributes:
         crop: (S, S, 3) uint8 canonical crop.
         mesh: (478, 3) float32 of the face in it, crop pixels.
+        free: (S, S) float32 in 0..1, 0 where hair lies over the face; ``None`` where nobody looked.
     """
 
     crop: NDArray[np.uint8]
     mesh: NDArray[np.float32]
+    free: NDArray[np.float32] | None = None
 
     @classmethod
-    def of(cls, pixels: NDArray[np.uint8], face: Face, size: int = 256) -> Look:
-        """The crop of a face of an (H, W, 3) photo."""
+    def of(
+        cls,
+        pixels: NDArray[np.uint8],
+        face: Face,
+        size: int = 256,
+        *,
+        parser: Parser | None = None,
+    ) -> Look:
+        """The crop of a face of an (H, W, 3) photo; the parser looks for hair over the face.
+
+        Glasses are part of how somebody looks and come along; a fringe would end in mid-air.
+        """
         alignment = face.alignment(size)
-        return cls(crop(pixels, alignment), alignment.to_crop(face.mesh).astype(np.float32))
+        free = None if parser is None else parser.uncovered(pixels, alignment, by=(HAIR,))
+        mesh = alignment.to_crop(face.mesh).astype(np.float32)
+        return cls(crop(pixels, alignment), mesh, free)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -97,20 +98,27 @@ class Parser:
         parts = _pasted(shares, alignment, pixels.shape[:2])
         return Parsing(parts, shares, alignment)
 
-    def uncovered(self, pixels: NDArray[np.uint8], alignment: Alignment) -> NDArray[np.float32]:
+    def uncovered(
+        self,
+        pixels: NDArray[np.uint8],
+        alignment: Alignment,
+        *,
+        by: Sequence[int] = (HAIR, OCCLUDER),
+    ) -> NDArray[np.float32]:
         """How surely no hair and nothing else lies in front of the face.
 
         Args:
             pixels: (H, W, 3) uint8 photo.
             alignment: a canonical crop of it, at any resolution.
+            by: classes that count as covers.
 
         Returns:
-            (size, size) float32 for the pixels of that crop: 1 where hair and occluders together
+            (size, size) float32 for the pixels of that crop: 1 where the covers together
             are unlikely, 0 where they are likely, steep between, so that a doubt does not
             wash makeup out; 1 wherever the network's crop does not reach.
         """
         shares, ours = self.shares(pixels, alignment)
-        covered = shares[HAIR] + shares[OCCLUDER]
+        covered = shares[list(by)].sum(0)
         side = alignment.size
         return smoothstep(*_DOUBT, _resampled(covered, ours, alignment.inverse, (side, side)))
 
