@@ -18,21 +18,21 @@ NAMES = {
 }
 
 
-def present() -> bool:
-    return (RESULTS / RELEASE / "dal.json").is_file()
+def present(name: str = "dal") -> bool:
+    return (RESULTS / RELEASE / f"{name}.json").is_file()
 
 
-def dal_table() -> str:
+def dal_table(name: str = "dal") -> str:
     """Rows against the retoucher."""
-    if not present():
+    if not present(name):
         return "Not run yet."
-    r = load("dal", RELEASE)
+    r = load(name, RELEASE)
     head = (
         "", "PSNR", "in the mask", "SSIM", "perceptual", "leakage", "identity", "shift by 1 px"
     )  # fmt: skip
 
-    def cell(name: str, row: str, shown: str) -> str:
-        value = r.get(f"{name}_{row}")
+    def cell(figure: str, row: str, shown: str) -> str:
+        value = r.get(f"{figure}_{row}")
         return "" if value is None else format(value, shown)
 
     rows = [
@@ -64,9 +64,24 @@ def dal_table() -> str:
     return f"{table(head, rows)}\n\n{note}.\n\nTargets: {'; '.join(met)}."
 
 
+def dal_test() -> str:
+    """The same rows on test people."""
+    return dal_table("dal-test")
+
+
 def dal_scratch() -> str:
     """Students that start from random weights, as in the paper."""
-    runs = load("dal", RELEASE).get("ablations", {}).get("start") if present() else None
+    return students("start")
+
+
+def dal_steps() -> str:
+    """Students trained as long as `visagist learn` trains them."""
+    return students("steps")
+
+
+def students(ablation: str) -> str:
+    """Rows of the trained networks of one run of an ablation."""
+    runs = load("dal", RELEASE).get("ablations", {}).get(ablation) if present() else None
     if not runs:
         return "Not run yet."
     one = runs[0]
@@ -90,7 +105,7 @@ def dal_ablations() -> str:
     r = load("dal", RELEASE)
     rows = []
     for name, runs in r["ablations"].items():
-        if name == "start":  # has a table of its own
+        if name in ("start", "steps"):  # they have tables of their own
             continue
         for one in runs:
             what = ", ".join(f"{k} {v}" for k, v in one["changed"].items())
@@ -124,6 +139,8 @@ def learn_stages() -> str:
 TABLES = {
     "dal-table": dal_table,
     "dal-scratch": dal_scratch,
+    "dal-steps": dal_steps,
+    "dal-test": dal_test,
     "dal-ablations": dal_ablations,
     "learn-stages": learn_stages,
 }

@@ -340,13 +340,12 @@ class Bench:
 
     def run(self, setting: Setting, seed: int) -> dict[str, Any]:
         """Train and judge, or read what was found before."""
-        folder = self.cache / f"{setting.name.replace(' ', '-').replace(',', '')}-{seed}"
+        folder = self._folder(setting, seed)
         kept = folder / "result.json"
         if kept.is_file():
             return json.loads(kept.read_text())
         space = self.space(setting.space)
-        first = self.cache / f"stage-1-{seed}"
-        begin = first / "run" if setting.pretrained else None
+        begin = self._folder(PRETRAIN, seed) / "run" if setting.pretrained else None
         steps = self.steps(setting)
         recipe = recipe_of(setting, steps, seed)
         task = make_task(
@@ -369,6 +368,10 @@ class Bench:
         kept.with_suffix(".part").write_text(json.dumps(found, indent=1))
         kept.with_suffix(".part").replace(kept)
         return found
+
+    def _folder(self, setting: Setting, seed: int) -> Path:
+        name = setting.name.replace(" ", "-").replace(",", "")
+        return self.cache / f"{name}-{self.seconds:g}s-{seed}"
 
     def steps(self, setting: Setting) -> int:
         """Steps that fit into the setting's processor time."""

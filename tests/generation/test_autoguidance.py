@@ -148,7 +148,19 @@ def test_distilled_consistency_follows_the_teacher(runs, tmp_path):
         return float((jump - end).square().mean())
 
     before = off(task.network)
-    assert off(run_loop(task, made.loop, tmp_path)) < 0.7 * before
+    model = run_loop(task, made.loop, tmp_path)
+    assert off(model) < 0.7 * before
+    # and goes on from there, behind the same teacher
+    write_run(tmp_path, model, made)
+    with pytest.raises(ConfigError, match="--teacher"):
+        make_task(made, pictures=pictures, held_out=None, device=CPU, start=tmp_path)
+    further = make_task(
+        made, pictures=pictures, held_out=None, device=CPU, start=tmp_path, teacher=runs[0]
+    )
+    for name, weights in further.network.state_dict().items():
+        assert torch.equal(weights, model.state_dict()[name])
+    for name, weights in further._teacher.state_dict().items():
+        assert torch.equal(weights, task._teacher.state_dict()[name])
 
 
 def test_a_finished_guided_run_is_a_plain_generator(runs, tmp_path):

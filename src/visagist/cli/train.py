@@ -291,6 +291,14 @@ def train_generator(
             help="Stage 2 with fewer steps than --start, for a recipe with diffusion.guidance.",
         ),
     ] = None,
+    teacher: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN",
+            help="Diffusion run to distil, for a recipe with consistency.distil whose --start is "
+            "another.",
+        ),
+    ] = None,
     cache: Cache = None,
     resume: Resume = False,
 ) -> None:
@@ -306,6 +314,7 @@ def train_generator(
             start=start,
             encoder=encoder,
             poorer=poorer,
+            teacher=teacher,
             cache=cache,
             resume=resume,
             building=lambda done, total: preparing("decode faces", done, total),

@@ -312,8 +312,8 @@ class ConsistencyConfig(BaseModel):
     huber: float = Field(0.06, description="constant c of the pseudo-Huber loss", ge=0)
     distil: bool = Field(
         False,
-        description="take the cleaner of the two points from the trajectory of --start, a finished "
-        "diffusion run, instead of from the picture: less noise in short trainings, and what "
+        description="take the cleaner of the two points from the trajectory of --teacher, or of "
+        "--start, a finished diffusion run, instead of from the picture: less noise in short trainings, and what "
         "guidance taught it stays",
     )
     auxiliary: float = Field(

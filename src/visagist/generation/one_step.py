@@ -79,7 +79,8 @@ class ConsistencyTask(GeneratorTask):
             )
         if self.consistency.distil != (teacher is not None):
             raise ConfigError(
-                "consistency.distil needs --start, a finished diffusion run of the same network"
+                "consistency.distil needs --teacher, or --start, a finished diffusion run of the same "
+                "network"
             )
         judged = forward_macs(recipe.network, encoder_only=True) if pretrained else 0
         super().__init__(

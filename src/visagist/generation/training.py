@@ -43,6 +43,7 @@ def train(
     start: Path | None = None,
     encoder: Path | None = None,
     poorer: Path | None = None,
+    teacher: Path | None = None,
     cache: Path | None = None,
     resume: bool = False,
     building: Callable[[int, int], None] = lambda done, total: None,
@@ -61,6 +62,8 @@ def train(
         encoder: finished run of stage 1 for the auxiliary loss; ``start`` by default where that is
             a stage-1 run.
         poorer: finished run of the same network that has learned less, for a recipe with guidance.
+        teacher: finished diffusion run of the same network whose trajectories a recipe that distils
+            follows; ``start`` by default where that is one.
         cache: folder for decoded faces; ``output``'s own by default.
         resume: go on from the last checkpoint in ``output``.
         building: called with pictures done and in all while a cache is written.
@@ -91,6 +94,7 @@ def train(
             start=start,
             encoder=encoder,
             poorer=poorer,
+            teacher=teacher,
         )
         model = run_loop(task, settings.loop, output, resume=resume, progress=progress)
         write_run(output, model, settings)
@@ -106,6 +110,7 @@ def make_task(
     start: Path | None = None,
     encoder: Path | None = None,
     poorer: Path | None = None,
+    teacher: Path | None = None,
 ) -> PretrainTask | DiffusionTask | ConsistencyTask:
     """The task of a recipe, its networks filled from finished runs; see :func:`train`.
 
@@ -146,7 +151,7 @@ def make_task(
         pretrained=frozen,
         pictures=pictures,
         held_out=held_out,
-        teacher=_teacher(recipe, start, device),
+        teacher=_teacher(recipe, teacher or start, device),
     )
 
 
@@ -173,11 +178,11 @@ def _guide(
 
 
 def _teacher(
-    recipe: ConsistencyRecipe, start: Path | None, device: torch.device
+    recipe: ConsistencyRecipe, run: Path | None, device: torch.device
 ) -> GeneratorNetwork | None:
-    if not recipe.consistency.distil or start is None or stage_of(start) != "diffusion":
+    if not recipe.consistency.distil or run is None or stage_of(run) != "diffusion":
         return None
-    return opened_network(recipe.network, start).to(device)
+    return opened_network(recipe.network, run).to(device)
 
 
 def _begin_from(network: GeneratorNetwork, run: Path) -> None:
