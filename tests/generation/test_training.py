@@ -332,3 +332,14 @@ def test_stage_one_can_start_from_stage_one(first):
     for network in (task.network, task.teacher):
         for name, value in network.state_dict().items():
             assert torch.equal(value, weights[name])
+
+
+@pytest.mark.parametrize("cap", [0.0, 5.0])
+def test_weights_of_consistency_end_at_the_cap(cap):
+    made = recipe("consistency", auxiliary=0, weight_cap=cap)
+    task = task_of(made)
+    t = np.array([0.01, 0.5, 3.0, 50.0])
+    r = t * np.array([0.8, 0.5, 0.9, 0.99])
+    wanted = np.array([500.0, 4.0, 1 / 0.3, 2.0])
+    found = task.weights(t, r)
+    np.testing.assert_allclose(found, np.minimum(wanted, cap) if cap else wanted, rtol=1e-9)

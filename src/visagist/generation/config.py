@@ -310,11 +310,17 @@ class ConsistencyConfig(BaseModel):
     first_stage: int = Field(1, description="stage that training begins with", ge=0)
     last_stage: int = Field(12, description="no stage after this one", ge=1)
     huber: float = Field(0.06, description="constant c of the pseudo-Huber loss", ge=0)
+    weight_cap: float = Field(
+        0.0,
+        description="largest weight 1 / (t - r) of a pair of levels, 0 for any: a short training "
+        "spends itself on the lowest levels otherwise, where weights are hundreds",
+        ge=0,
+    )
     distil: bool = Field(
         False,
         description="take the cleaner of the two points from the trajectory of --teacher, or of "
-        "--start, a finished diffusion run, instead of from the picture: less noise in short trainings, and what "
-        "guidance taught it stays",
+        "--start, a finished diffusion run, instead of from the picture: less noise in short "
+        "trainings, and what guidance taught it stays",
     )
     auxiliary: float = Field(
         1.0, description="weight of the contrastive loss through the frozen encoder", ge=0

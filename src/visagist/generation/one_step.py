@@ -79,8 +79,8 @@ class ConsistencyTask(GeneratorTask):
             )
         if self.consistency.distil != (teacher is not None):
             raise ConfigError(
-                "consistency.distil needs --teacher, or --start, a finished diffusion run of the same "
-                "network"
+                "consistency.distil needs --teacher, or --start: a finished diffusion run of the "
+                "same network"
             )
         judged = forward_macs(recipe.network, encoder_only=True) if pretrained else 0
         super().__init__(
@@ -104,6 +104,12 @@ class ConsistencyTask(GeneratorTask):
         stage = min(config.first_stage + step // config.stage_steps, config.last_stage)
         return t, consistency_target(t, stage)
 
+    def weights(self, t: Levels, r: Levels) -> Levels:
+        """(B,) weights 1 / (t - r) of pairs of levels, up to the cap."""
+        found = 1 / (t - r)
+        cap = self.consistency.weight_cap
+        return np.minimum(found, cap) if cap else found
+
     def part_losses(self, model: nn.Module, step: int, part: Part) -> Mapping[str, Tensor]:
         """Pseudo-Huber distance of the two estimates, and the auxiliary loss."""
         config, factor = self.consistency, shift(self.config.image_size)
@@ -120,7 +126,7 @@ class ConsistencyTask(GeneratorTask):
             target = consistent_estimate(model, self.config, cleaner, r, given)
         torch.manual_seed(seed)  # the same units are dropped in both passes
         estimate = consistent_estimate(model, self.config, noisy, t, given)
-        weight = torch.from_numpy((1 / (t - r)).astype(np.float32)).to(self.device)
+        weight = torch.from_numpy(self.weights(t, r).astype(np.float32)).to(self.device)
         losses = {"consistency": pseudo_huber(estimate, target, weight, c=config.huber)}
         if self.pretrained is not None and config.auxiliary > 0:
             losses["auxiliary"] = config.auxiliary * self._auxiliary(estimate, batch)
