@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from tests.test_public_names import BLOCK
 from visagist.deploy.export import export_generator
 from visagist.errors import DataError, InputError, ModelDamagedError
 from visagist.generation.denoise import Given, clean_estimate, consistent_estimate
-from visagist.generation.inference import Generator, Request
+from visagist.generation.inference import Generator, Request, model_for
 from visagist.generation.network import condition_input
 from visagist.generation.samplers import (
     clamped,
@@ -231,3 +232,22 @@ def test_sampling_needs_no_torch(folders):
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.stdout.strip() == "(2, 16, 16, 3)", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("known", "steps", "taken"),
+    [
+        (("one", "one-diffusion"), None, "one-diffusion"),  # nothing asked for: the better pictures
+        (("one", "one-diffusion"), 1, "one"),
+        (("one", "one-diffusion"), 4, "one"),
+        (("one", "one-diffusion"), 5, "one-diffusion"),
+        (("one-diffusion",), 1, "one-diffusion"),
+        (("one",), None, "one"),
+        (("one",), 32, "one"),
+    ],
+)
+def test_sisters_share_the_steps(monkeypatch, known, steps, taken):
+    monkeypatch.setattr("visagist.generation.inference.list_models", lambda: list(known))
+    assert model_for("one", steps) == taken
+    folder = Path("one")
+    assert model_for(folder, steps) is folder

@@ -38,7 +38,8 @@ def generate(
             min=1,
             max=1000,
             help="Evaluations of the network a picture; above 4 the model's sister NAME-diffusion "
-            "is taken where there is one. By default what the model is made for.",
+            "is taken where there is one, and by default, with 32; a model alone takes what it is "
+            "made for.",
         ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same pictures.")] = 0,

@@ -44,21 +44,21 @@ _MULTISTEP_BELOW = 20
 
 
 def model_for(name_or_dir: str | os.PathLike[str], steps: int | None) -> str | os.PathLike[str]:
-    """The model that fits a number of steps: ``NAME``, or ``NAME-diffusion`` for more than a few.
+    """The model that fits a number of steps: ``NAME`` for a few, ``NAME-diffusion`` for more.
 
-    A one-step model gains little by further steps, a diffusion model needs them; two models that
-    belong together have names like that. A folder is taken as it is, and so is a name without a
-    second model.
+    A one-step model gains little by further steps, a diffusion model needs them and draws better
+    pictures with them; two models that belong together have names like that. A folder is taken as it
+    is, and so is a name without a second model.
 
     Args:
         name_or_dir: what the user named.
-        steps: that the user asked for, or nothing.
+        steps: that the user asked for; nothing stands for the better pictures.
     """
     if not isinstance(name_or_dir, str):
         return name_or_dir
     known = list_models()
     many = f"{name_or_dir}{_MANY}"
-    if many in known and (name_or_dir not in known or (steps is not None and steps > FEW)):
+    if many in known and (name_or_dir not in known or steps is None or steps > FEW):
         return many
     return name_or_dir
 
@@ -144,8 +144,8 @@ class Generator:
 
         Args:
             name_or_dir: ``generator-64``, or a folder.
-            steps: how many will be asked for; more than a few open the model with many steps that
-                belongs to the one named (:func:`model_for`).
+            steps: how many will be asked for; up to 4 open a one-step model where there is one, and
+                nothing the model for better pictures (:func:`model_for`).
             threads: of ONNX Runtime.
 
         Raises:
