@@ -47,8 +47,8 @@ def model_for(name_or_dir: str | os.PathLike[str], steps: int | None) -> str | o
     """The model that fits a number of steps: ``NAME`` for a few, ``NAME-diffusion`` for more.
 
     A one-step model gains little by further steps, a diffusion model needs them and draws better
-    pictures with them; two models that belong together have names like that. A folder is taken as it
-    is, and so is a name without a second model.
+    pictures with them; two models that belong together have names like that. A folder is taken as
+    it is, and so is a name without a second model.
 
     Args:
         name_or_dir: what the user named.
