@@ -131,7 +131,7 @@ def learn_stages() -> str:
     note = (
         f"{r['pairs']} pairs, {r['samples']} amplified faces and {r['rejected']} rejected, "
         f"{r['steps']} steps, backend {r['backend']}; at most {r['peak_memory_gb']} GB; "
-        f"{r['workers']} cores of {r['machine']['cpu']}"
+        f"{r['workers']} core{'s' * (r['workers'] > 1)} of {r['machine']['cpu']}"
     )
     return f"{table(('stage', 'minutes'), stages)}\n\n{note}."
 
