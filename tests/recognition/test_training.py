@@ -78,6 +78,12 @@ def test_a_network_comes_nearer_to_its_teacher(world, tmp_path):
     assert any("val_cosine" in line for line in lines)
 
 
+def test_groups_of_neighbours_over_all_tones_train_too(world, tmp_path):
+    distill = {**RECIPE["distill"], "group": 4, "near": 3, "even_tones": 0.5}
+    run(world, tmp_path, settings=recipe(tmp_path, distill=distill))
+    assert all(torch.isfinite(value).all() for value in weights(tmp_path / "run").values())
+
+
 def test_a_killed_run_goes_on_to_the_same_weights(world, tmp_path):
     (tmp_path / "whole").mkdir()
     (tmp_path / "broken").mkdir()

@@ -77,7 +77,7 @@ def corpus_stats(corpus: Corpus) -> dict[str, Any]:
         "generators": _counted(g for g in column["generator"] if g),
         "licences": _counted(v or "unknown" for v in column["licence"]),
         "may_show": sum(column["may_show"]),
-        "skin_tones": _counted(_tones(figures)),
+        "skin_tones": _counted(skin_tones(figures)),
         "quality": {name: _spread(figures[name], _EDGES[name]) for name in QUALITY},
         "per_source": {
             source: {name: _ends(values[sources == source]) for name, values in figures.items()}
@@ -139,7 +139,15 @@ def _ordered(counts: Counter[str]) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
-def _tones(figures: Mapping[str, NDArray[np.float64]]) -> list[str]:
+def skin_tones(figures: Mapping[str, NDArray[np.float64]]) -> list[str]:
+    """The class of skin tone of each face.
+
+    Args:
+        figures: (n,) ``tone``, ``skin_a`` and ``skin_b`` of :class:`Quality`.
+
+    Returns:
+        ``n`` names: those of :data:`TONES`, ``very light``, or ``without colour``.
+    """
     names = np.array([name for name, _ in TONES] + ["very light"], object)
     groups = names[np.searchsorted([end for _, end in TONES], figures["tone"], side="right")]
     # the angle of a picture without colour means nothing

@@ -15,8 +15,8 @@ from PIL import Image
 
 from visagist.face.align import Alignment
 
-_STRIP = 256
-"""Rows added at a time: bounds the memory on large photos."""
+_STRIP = 64
+"""Rows added at a time: bounds the memory on large photos, and stays inside the caches."""
 
 _UNSEEN = 1 / 512
 """A share below this moves no pixel by half a level."""
@@ -38,9 +38,10 @@ def paste_residual(
     """
     out = pixels.copy()
     touched = np.abs(residual).max(2) >= 0.25
-    for target, change in _strips(out, residual, touched, alignment, Image.Resampling.BILINEAR):
-        # rounded before it is added: half a level of change must not depend on what it is added to
-        _write(target, np.asarray(np.rint(change) + target, np.float32))
+    for target, changes in _strips(out, residual, touched, alignment, Image.Resampling.BILINEAR):
+        for channel, change in enumerate(changes):
+            # rounded before it is added: half a level must not depend on what it is added to
+            _write(target[..., channel], np.rint(change) + target[..., channel])
     return out
 
 
@@ -64,13 +65,14 @@ def paste_crop(
     out = pixels.copy()
     # Premultiplied: what lies outside the mask must not bleed in when it is resampled.
     layers = np.concatenate([image * mask[..., None], mask[..., None]], 2)
-    for target, part in _strips(out, layers, mask > _UNSEEN, alignment, Image.Resampling.BICUBIC):
+    for target, parts in _strips(out, layers, mask > _UNSEEN, alignment, Image.Resampling.BICUBIC):
         # Bicubic weights overshoot, which outside of the mask would be a halo.
-        share = part[..., 3:]
+        share = parts[3]
         cover = np.where(share > _UNSEEN, np.clip(share, 0, 1), np.float32(0))
         scale = np.divide(cover, share, out=np.zeros_like(share), where=share > _UNSEEN)
-        laid = target + (part[..., :3] * scale - cover * target)
-        _write(target, np.asarray(laid, np.float32))
+        for channel, part in enumerate(parts[:3]):
+            before = target[..., channel]
+            _write(before, before + (part * scale - cover * before))
     return out
 
 
@@ -80,8 +82,8 @@ def _strips(
     touched: NDArray[np.bool_],
     alignment: Alignment,
     how: Image.Resampling,
-) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.float32]]]:
-    """Views of the photo where a crop falls on it, each with the crop's layers in its pixels.
+) -> Iterator[tuple[NDArray[np.uint8], list[NDArray[np.float32]]]]:
+    """Views of the photo where a crop falls on it, each with the crop's C layers in its pixels.
 
     Args:
         out: (H, W, 3) photo; the views are into it.
@@ -103,11 +105,12 @@ def _strips(
         part[:, 2] += matrix[:, :2] @ np.array([x0, top], np.float64)
         size, to_crop = (x1 - x0, bottom - top), tuple(part.ravel())
         warped = [p.transform(size, Image.Transform.AFFINE, to_crop, how) for p in planes]
-        yield out[top:bottom, x0:x1], np.stack([np.asarray(w) for w in warped], 2)
+        yield out[top:bottom, x0:x1], [np.asarray(w) for w in warped]
 
 
-def _write(target: NDArray[np.uint8], levels: NDArray[np.float32]) -> None:
-    target[...] = np.clip(np.rint(levels), 0, 255)
+def _write(target: NDArray[np.uint8], levels: NDArray[np.floating]) -> None:
+    np.rint(levels, out=levels)
+    target[...] = np.clip(levels, 0, 255, out=levels)
 
 
 def _window(

@@ -58,6 +58,20 @@ class DistillConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     batch: int = Field(64, description="faces a step", ge=2)
+    group: int = Field(
+        1,
+        description="faces of a batch that resemble each other: one and others of its nearest by "
+        "the teacher; 1 draws all alike; divides batch",
+        ge=1,
+    )
+    near: int = Field(200, description="how many nearest faces a group is drawn from", ge=1)
+    even_tones: float = Field(
+        0.0,
+        description="share of the groups whose first face is drawn evenly from the classes of skin "
+        "tone, whatever their number in the corpus",
+        ge=0,
+        le=1,
+    )
     start: Literal["teacher", "random"] = Field(
         "teacher",
         description="first weights: computed from the teacher's, which needs a network of its "
@@ -73,6 +87,12 @@ class DistillConfig(BaseModel):
         "beside one less the cosine to the teacher's own vector",
         ge=0,
     )
+
+    @model_validator(mode="after")
+    def _whole_groups(self) -> DistillConfig:
+        if self.batch % self.group:
+            raise ValueError(f"batch is {self.batch}, which groups of {self.group} do not fill")
+        return self
 
 
 class RecognizerRecipe(BaseModel):

@@ -21,6 +21,7 @@ from visagist.recognition.compress import compress, teachers_shape
 from visagist.recognition.config import RecognizerRecipe
 from visagist.recognition.data import Faces, open_faces
 from visagist.recognition.network import make_network
+from visagist.recognition.sampling import Sampler, tone_shares
 from visagist.recognition.teacher import Teacher
 from visagist.recognition.teaching import teacher_vectors
 from visagist.training.loop import best_device, step_seed
@@ -50,6 +51,7 @@ class DistillTask:
         taught: training faces, and what the teacher makes of them.
         held_out: the same for validation.
         device: where to train.
+        weights: (N,) chance of each training face to be drawn; ``None``: all alike.
         workers: threads that make batches ahead.
     """
 
@@ -61,6 +63,7 @@ class DistillTask:
         held_out: Taught,
         *,
         device: torch.device,
+        weights: NDArray[np.float64] | None = None,
         workers: int = 1,
     ) -> None:
         self.recipe, self.device = recipe, device
@@ -71,6 +74,7 @@ class DistillTask:
         mean = taught.vectors.mean(0)
         self.targets = F.normalize(torch.from_numpy(taught.vectors - mean)).to(device)
         self.held_out_targets = F.normalize(torch.from_numpy(held_out.vectors - mean)).to(device)
+        self.sampler = Sampler(recipe.distill, self.targets, weights)
         self._batches = Ahead(self.batch, steps=recipe.loop.steps, workers=workers)
 
     @property
@@ -83,12 +87,7 @@ class DistillTask:
         """(B, 3, S, S) disturbed views and the (B, d) targets of the faces as they are."""
         generator = torch.Generator(self.device)
         generator.manual_seed(step_seed(self.recipe.loop.seed, step))
-        index = torch.randint(
-            len(self.faces),
-            (self.recipe.distill.batch,),
-            generator=generator,
-            device=self.device,
-        )
+        index = self.sampler.draw(generator)
         views = self.faces.views(index, generator, self.recipe.augment)
         return views, self.targets[index]
 
@@ -189,7 +188,15 @@ def train(
         student = _computed(settings, master, taught.faces, preparing)
     else:  # random, or about to be replaced by a checkpoint
         student = make_network(network)
-    task = DistillTask(settings, student, taught, held_out, device=best_device(), workers=workers)
+    task = DistillTask(
+        settings,
+        student,
+        taught,
+        held_out,
+        device=best_device(),
+        weights=tone_shares(data, taught.faces.keys, settings.distill.even_tones),
+        workers=workers,
+    )
     model = run_loop(task, settings.loop, output, resume=resume, progress=progress)
     write_run(output, model, settings)
     return output
