@@ -7,10 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from tests.swap.small import PAPER, config, recipe
+from tests.swap.small import PAPER, Squares, config, encoder, recipe
 from tests.swap.test_network import shaken
+from visagist.deploy import export_swap as module
 from visagist.deploy.export_swap import export_swap, fold_before
-from visagist.errors import DataError
+from visagist.errors import ConfigError, DataError
 from visagist.runtime.session import make_session
 from visagist.runtime.store import open_model
 from visagist.swap.config import NetworkConfig
@@ -50,6 +51,45 @@ def test_a_run_becomes_a_folder_that_computes_the_same(tmp_path, network):
     assert np.abs(image - wanted.images[0].numpy()).max() < 1e-3
     assert np.abs(mask - wanted.mask.numpy()).max() < 1e-3
     json.loads(files.read("recipe.json"))
+
+
+@pytest.fixture
+def guided_run(tmp_path):
+    run = tmp_path / "run"
+    network = config(guide=True)
+    write_run(run, shaken(network).eval(), recipe(network=network))
+    (run / "log.jsonl").write_text("{}\n")
+    return run
+
+
+def test_eight_bits_come_beside_single_precision(tmp_path, guided_run, monkeypatch):
+    asked = []
+
+    def squares(folders, **how):
+        asked.append((folders, how["guide"], how["augment"]))
+        return Squares()
+
+    monkeypatch.setattr(module, "open_triplets", squares)
+    monkeypatch.setattr(module, "EXAMPLES", 6)
+    reader = encoder()
+    reader.model_id = "recognizer-9-abc"
+    report = export_swap(guided_run, tmp_path / "swap", encoder=reader, int8=[tmp_path])
+    assert asked == [([tmp_path], 64, None)] * 2
+    files = open_model(tmp_path / "swap")
+    assert files.config["encoder"] == "recognizer-9-abc"
+    told = report["model-int8.onnx"]
+    assert told["bytes"] == len(files.network("model-int8.onnx"))
+    assert 0 < told["image_error"] < 10
+    assert 0 <= told["mask_error"] < 0.1
+    single, eight = (make_session(files.network(n)) for n in ("model.onnx", "model-int8.onnx"))
+    assert [i.name for i in single.get_inputs()] == [i.name for i in eight.get_inputs()]
+    assert [o.name for o in single.get_outputs()] == [o.name for o in eight.get_outputs()]
+
+
+def test_eight_bits_need_a_recogniser(tmp_path, guided_run):
+    with pytest.raises(ConfigError, match="recogniser"):
+        export_swap(guided_run, tmp_path / "swap", int8=[tmp_path])
+    assert not (tmp_path / "swap").exists()
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path):

@@ -15,6 +15,7 @@ from tests.swap.small_model import (
     FakeEncoder,
     disc,
     maker,
+    network,
     person,
     weights,
     write_swap_model,
@@ -23,6 +24,7 @@ from visagist.errors import (
     FaceChoiceError,
     InputError,
     ModelDamagedError,
+    ModelMissingError,
     NoFaceError,
     PoorPictureError,
 )
@@ -143,6 +145,23 @@ def test_what_the_parser_takes_for_a_cover_stays(folder):
     assert np.abs(after[:, middle + 8 :]).max() > 10
     assert Swapper.from_pretrained(folder, encoder=FakeEncoder())._parser is not None
     assert plain._parser is None
+
+
+def test_a_network_in_eight_bits_is_another_model(tmp_path):
+    folder = write_swap_model(tmp_path / "both")
+    with pytest.raises(ModelMissingError, match=r"model-int8\.onnx"):
+        Swapper.from_pretrained(folder, encoder=FakeEncoder(), precision="int8")
+    (folder / "manifest.json").unlink()
+    (folder / "model-int8.onnx").write_bytes(network(mask=np.zeros((SIZE, SIZE), np.float32)))
+    write_manifest(folder, name="swap-test", version="1", licence="CC0-1.0", created_by="a test")
+    single, eight = (
+        Swapper.from_pretrained(folder, encoder=FakeEncoder(), precision=p, protect=False)
+        for p in ("single", "int8")
+    )
+    assert single.model_id != eight.model_id
+    photo = drawn_face()
+    assert changed(photo, single.swap(photo, single.source(photo)).photo).any()
+    assert not changed(photo, eight.swap(photo, eight.source(photo)).photo).any()
 
 
 def test_a_model_may_use_a_share_of_its_correction(tmp_path):

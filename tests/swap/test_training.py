@@ -81,7 +81,7 @@ def test_it_learns_to_put_in_the_sources_colour(tmp_path):
     task = task_of(settings)
     train(task, settings.loop, tmp_path)
     found = [line for line in lines(tmp_path) if "val_psnr" in line]
-    held_out = task._prepared(Squares().draw(0, 8, 1))
+    held_out = task.prepared(Squares().draw(0, 8, 1))
     error = ((held_out.target - held_out.truth) / 2).square().mean((1, 2, 3))
     copied = float((-10 * torch.log10(error[held_out.weight > 0])).mean())
     assert found[-1]["val_psnr"] > copied + 1
@@ -121,13 +121,13 @@ def test_pictures_are_reduced_to_the_side_of_the_training():
     half = settings.model_copy(update={"data": settings.data.model_copy(update={"size": 32})})
     task = task_of(half)
     batch = Squares().draw(0, 4, 3)
-    got = task._prepared(batch)
+    got = task.prepared(batch)
     expected = nn.functional.avg_pool2d(batch.target.float() / 127.5 - 1, 2)
     assert torch.allclose(got.target, expected)
     assert torch.equal(got.truth[3], got.target[3])  # no truth
     odd = settings.model_copy(update={"data": settings.data.model_copy(update={"size": 96})})
     with pytest.raises(ConfigError, match="no whole part"):
-        task_of(odd)._prepared(batch)
+        task_of(odd).prepared(batch)
 
 
 def test_a_share_of_the_batch_can_be_judged(monkeypatch):

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from visagist.cli.encoders import frozen_encoder
 from visagist.cli.output import Json, needs_extra, print_report
 from visagist.errors import InputError
 
@@ -133,10 +134,23 @@ def export_swap(
             min=0, max=1, help="Share of what a guided network changes of its guide that is used."
         ),
     ] = 1.0,
+    encoder: Annotated[
+        str | None,
+        typer.Option(
+            help="Recogniser whose vectors the model will read, by name or folder; that of the "
+            "training by default."
+        ),
+    ] = None,
+    int8: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder of triplets: also make model-int8.onnx with ranges from these."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Export a swap network: one file a frame, one a source, compared with torch."""
     with needs_extra("train"):
         from visagist.deploy.export_swap import export_swap as export
 
-    print_report(export(run, output, shape=shape, correction=correction), as_json=as_json)
+    read = frozen_encoder(encoder or "recognizer") if encoder or int8 else None
+    report = export(run, output, shape=shape, correction=correction, encoder=read, int8=int8 or ())
+    print_report(report, as_json=as_json)

@@ -4,23 +4,34 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import visagist
 from visagist.deploy.export import LIMITS, fold, parity, replace_folder, to_onnx
-from visagist.errors import ParityError
+from visagist.deploy.quantize import quantize
+from visagist.errors import ConfigError, ParityError
+from visagist.runtime.session import make_session
+from visagist.swap.config import SwapRecipe
+from visagist.swap.data import open_triplets
+from visagist.swap.encoder import FrozenEncoder
 from visagist.swap.network import SwapNetwork
-from visagist.swap.training import ENCODER, load_swap
+from visagist.swap.training import ENCODER, SwapTask, load_swap
 
-__all__ = ["CONSTANTS", "FrameNetwork", "SourceNetwork", "export_swap", "swap_files"]
+__all__ = ["CONSTANTS", "INT8", "FrameNetwork", "SourceNetwork", "export_swap", "swap_files"]
 
-MODEL, CONSTANTS = "model.onnx", "constants.onnx"
+MODEL, CONSTANTS, INT8 = "model.onnx", "constants.onnx", "model-int8.onnx"
+KEPT = ("decoder.1", "heads", "mask_head")
+"""Parts that stay in single precision: their errors go straight into the picture and the mask."""
+EXAMPLES = 48
+"""Triplets that the ranges of eight bits are taken from."""
 
 
 class FrameNetwork(nn.Module):
@@ -133,6 +144,8 @@ def export_swap(
     version: str | None = None,
     shape: float | None = None,
     correction: float = 1.0,
+    encoder: FrozenEncoder | None = None,
+    int8: Sequence[Path] = (),
 ) -> dict[str, Any]:
     """Export a run of a swap network to a model folder.
 
@@ -148,12 +161,18 @@ def export_swap(
         correction: share of what the network changes of the guide that is used. Both are chosen on
             validation people: less of the first keeps more of the target's expression, less of the
             second more of the source's identity.
+        encoder: the recogniser whose vectors the model will read; that of the training by default.
+            One that was distilled from the same teacher may serve, too: evaluate the result.
+        int8: folders of triplets, for the ranges of ``model-int8.onnx``; none is made without.
+            It needs ``encoder``.
 
     Returns:
-        Parameters, multiply-adds a frame in 1e9, megabytes, parity of each file.
+        Parameters, multiply-adds a frame in 1e9, megabytes, parity of each file, and of the network
+        in eight bits its bytes and mean errors of picture (levels of 255) and mask.
 
     Raises:
-        DataError: ``run`` holds no finished run of a swap network.
+        ConfigError: ``int8`` without ``encoder``, or for the paper's network.
+        DataError: ``run`` holds no finished run of a swap network, or there are no triplets.
         ParityError: ONNX Runtime and torch differ by more than the limit.
     """
     recipe, network = load_swap(run)
@@ -167,9 +186,71 @@ def export_swap(
         config["correction"] = correction
     if (run / ENCODER).is_file():
         config["encoder"] = json.loads((run / ENCODER).read_text(encoding="utf-8"))["model_id"]
+    if encoder is not None and encoder.model_id:
+        config["encoder"] = encoder.model_id
+    if int8:
+        if encoder is None or recipe.network.kind == "paper":
+            raise ConfigError(
+                "eight bits need the recogniser of the training, and a network of kind patch"
+            )
+        report[INT8] = _in_eight_bits(files, recipe, network, encoder, int8)
     files["config.json"] = (json.dumps(config, indent=2) + "\n").encode()
     files["log.jsonl"] = (run / "log.jsonl").read_bytes()
     files["recipe.json"] = (run / "recipe.json").read_bytes()
     state = {k: v.contiguous() for k, v in network.state_dict().items()}
     replace_folder(output, files, state, "swap", version or visagist.__version__)
     return report
+
+
+def _in_eight_bits(
+    files: dict[str, bytes],
+    recipe: SwapRecipe,
+    network: SwapNetwork,
+    encoder: FrozenEncoder,
+    folders: Sequence[Path],
+) -> dict[str, float]:
+    """Add the network in eight bits to the files; its errors on other triplets."""
+    ranges, fresh = (_feeds(recipe, network, encoder, folders, seed) for seed in (0, 1))
+    files[INT8] = quantize(files[MODEL], ranges, keep=KEPT)
+    exact, coarse = make_session(files[MODEL]), make_session(files[INT8])
+    errors = []
+    for feed in fresh:
+        pairs = zip(exact.run(None, feed), coarse.run(None, feed), strict=True)
+        errors.append([float(np.abs(np.asarray(a) - np.asarray(b)).mean()) for a, b in pairs])
+    image, mask = np.mean(errors, axis=0)
+    return {
+        "bytes": len(files[INT8]),
+        "image_error": round(float(image) * 127.5, 3),
+        "mask_error": round(float(mask), 4),
+    }
+
+
+@torch.no_grad()
+def _feeds(
+    recipe: SwapRecipe,
+    network: SwapNetwork,
+    encoder: FrozenEncoder,
+    folders: Sequence[Path],
+    seed: int,
+) -> list[dict[str, NDArray[np.float32]]]:
+    """What the network reads for some triplets, one by one."""
+    config = recipe.network
+    triplets = open_triplets(
+        folders,
+        mix=recipe.data.mix,
+        guide=recipe.data.size if config.guided else None,
+        shape=config.shape,
+        augment=None,
+    )
+    task = SwapTask(recipe, network, encoder, triplets, device=torch.device("cpu"))
+    feeds = []
+    for step in range(EXAMPLES):
+        batch = task.prepared(triplets.draw(step, 1, seed))
+        feed = {
+            "target": batch.target,
+            "constants": network.identity_constants(task.identity(batch)),
+        }
+        if batch.guide is not None:
+            feed["guide"] = batch.guide
+        feeds.append({name: np.asarray(value.numpy()) for name, value in feed.items()})
+    return feeds

@@ -18,13 +18,16 @@ from visagist.runtime.store import open_model
 from visagist.swap.classical import classical_swap
 from visagist.swap.covers import covered_target
 from visagist.swap.evaluation import Compare, Stage, evaluate
+from visagist.swap.inference import NETWORKS
 from visagist.swap.methods import Method, classical, guide_alone, model_method, untouched
 from visagist.swap.pairs import FOLDERS, PairList, pair_list
 
 __all__ = ["Judged", "evaluate_swap", "features_distance", "labelled_models"]
 
 UNPROTECTED = ", --no-protect"
-"""What the label of the first model's second row ends with."""
+"""What the label of the first model's row without the parser ends with."""
+EIGHT_BITS = ", int8"
+"""What the label of a model's row in eight bits ends with, where its folder has such a network."""
 JUDGE = Path("models") / "mobilefacenet_judge.onnx"
 Progress = Callable[[int, int], None]
 
@@ -95,8 +98,8 @@ def evaluate_swap(
 
     Args:
         data: labelled tree.
-        models: name or folder by label; the first one gives the flat fields, and has a second row
-            without the parser. Without any model the mesh warp gives them.
+        models: name or folder by label; the first one gives the flat fields, and has a row
+            without the parser, too. Without any model the mesh warp gives them.
         encoder: name or folder of the recogniser that the models were trained with.
         split: test, validation or train.
         folders: of the tree.
@@ -127,7 +130,11 @@ def evaluate_swap(
             model_method, encoder=Recognizer.from_pretrained(encoder), match_colour=match_colour
         )
         parser = Parser.from_pretrained()
-        methods += [method(label, open_model(m), parser=parser) for label, m in models.items()]
+        for label, model in models.items():
+            files = open_model(model)
+            methods.append(method(label, files, parser=parser))
+            if NETWORKS["int8"] in files.manifest.files:
+                methods.append(method(label + EIGHT_BITS, files, precision="int8", parser=parser))
         first, name = next(iter(models.items()))
         methods.append(method(first + UNPROTECTED, open_model(name)))
     stage = Stage.of(fixed, load_judge(path), progress=reading)

@@ -14,6 +14,7 @@ from visagist.errors import (
     FaceChoiceError,
     InputError,
     ModelDamagedError,
+    ModelMissingError,
     NoFaceError,
     PoorPictureError,
 )
@@ -36,7 +37,9 @@ from visagist.swap.types import Encoder, Identity, Limits, Look, Reference, Refu
 __all__ = ["Swapper"]
 
 Picture = Photo | NDArray[np.uint8]
+Precision = Literal["single", "int8"]
 CONSTANTS = "constants.onnx"
+NETWORKS: dict[Precision, str] = {"single": "model.onnx", "int8": "model-int8.onnx"}
 _FADE = 0.2
 """Strength below which the new face is also laid on more thinly, so that 0 is the photo itself."""
 _DETAIL = 256
@@ -52,6 +55,7 @@ class Swapper:
         model: an opened swap model.
         encoder: the recogniser that the network was trained with.
         threads: of ONNX Runtime.
+        precision: which of the model's networks, see :meth:`from_pretrained`.
         detector: finds faces; the default detector when ``None``.
         mesher: fits meshes; the bundled network when ``None``.
         parser: keeps the new face off hair, glasses and hands, beside the network's own mask;
@@ -71,6 +75,7 @@ class Swapper:
         *,
         encoder: Encoder,
         threads: int = 1,
+        precision: Precision = "single",
         detector: Detector | None = None,
         mesher: Mesher | None = None,
         parser: Parser | None = None,
@@ -80,7 +85,14 @@ class Swapper:
             raise ModelDamagedError(
                 f"{model.path / 'config.json'}: this is no face swap model; give another --model"
             )
-        self._network: Any = make_session(model.onnx, threads=threads, name="the swap network")
+        file = NETWORKS[precision]
+        if file not in model.manifest.files:
+            raise ModelMissingError(
+                f"{model.path} holds no {file}; export the model with --int8, or run it in single"
+            )
+        self._network: Any = make_session(
+            model.network(file), threads=threads, name="the swap network"
+        )
         self._maker: Any = make_session(model.network(CONSTANTS), threads=threads, name=CONSTANTS)
         self.side, self.dimension = self._check_networks(model)
         self.guided = any(i.name == "guide" for i in self._network.get_inputs())
@@ -96,7 +108,7 @@ class Swapper:
             ) from error
         self.limits = _limits(model) if limits is None else limits
         digest = hashlib.sha256()
-        for name in ("model.onnx", CONSTANTS):
+        for name in (file, CONSTANTS):
             digest.update(model.manifest.files[name].sha256.encode())
         self.model_id = f"{model.manifest.name}-{model.manifest.version}-{digest.hexdigest()[:12]}"
         trained = model.config.get("encoder", encoder.model_id)
@@ -115,6 +127,7 @@ class Swapper:
         *,
         encoder: Encoder,
         threads: int = 1,
+        precision: Precision = "single",
         protect: bool = True,
     ) -> Swapper:
         """Open a bundled model by name, or any model folder.
@@ -123,15 +136,18 @@ class Swapper:
             name_or_dir: name of the model, or its folder.
             encoder: the recogniser that it was trained with.
             threads: of the networks.
+            precision: ``int8`` runs the network's convolutions in eight bits, in half the time on
+                processors with AVX-512 VNNI or the like, and draws a little differently.
             protect: use the bundled parser to keep the new face off what lies in front of the face,
                 beside the network's own mask.
 
         Raises:
-            ModelMissingError: there is no such model.
+            ModelMissingError: there is no such model, or none of that precision.
             ModelDamagedError: a file does not match its manifest, or it is no swap model.
         """
         parser = Parser.from_pretrained(threads=threads) if protect else None
-        return cls(open_model(name_or_dir), encoder=encoder, threads=threads, parser=parser)
+        files = open_model(name_or_dir)
+        return cls(files, encoder=encoder, threads=threads, precision=precision, parser=parser)
 
     def source(self, *pictures: Picture, least_agreement: float | None = None) -> Identity:
         """The identity of one person from one or several pictures, averaged.

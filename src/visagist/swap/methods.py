@@ -19,7 +19,7 @@ from visagist.face.types import Detection, Face
 from visagist.photo import Photo
 from visagist.runtime.store import ModelFiles
 from visagist.swap.guide import guide
-from visagist.swap.inference import CONSTANTS, Swapper, soft_mask
+from visagist.swap.inference import CONSTANTS, NETWORKS, Precision, Swapper, soft_mask
 from visagist.swap.types import Encoder, Identity, Look
 
 __all__ = [
@@ -187,6 +187,7 @@ def model_method(
     files: ModelFiles,
     encoder: Encoder,
     *,
+    precision: Precision = "single",
     match_colour: bool = True,
     parser: Parser | None = None,
 ) -> Method:
@@ -196,13 +197,14 @@ def model_method(
         label: of its row.
         files: the model.
         encoder: the recogniser that it was trained with.
+        precision: which of its networks.
         match_colour: bring new faces into the photo's light.
         parser: keeps hair and what lies in front of faces, as the command does by default.
 
     Raises:
         ModelError: it is no swap model, or a file of it is damaged.
     """
-    engine = Swapper(files, encoder=encoder, parser=parser)
+    engine = Swapper(files, encoder=encoder, precision=precision, parser=parser)
     known: dict[str, Identity] = {}
 
     def swap(source: Side, pixels: Pixels, face: Face) -> Pixels:
@@ -213,7 +215,7 @@ def model_method(
         result = engine.swap(pixels, known[source.name], found=[face], match_colour=match_colour)
         return result.photo.pixels
 
-    both = len(files.onnx) + len(files.network(CONSTANTS))
+    both = len(files.network(NETWORKS[precision])) + len(files.network(CONSTANTS))
     return Method(
         label,
         swap,

@@ -140,12 +140,13 @@ class SwapTask:
         return {"triplets_per_second": steps_per_second * batch, **told}
 
     def _make(self, step: int) -> Prepared:
-        return self._prepared(
+        return self.prepared(
             self.triplets.draw(step, self.recipe.data.batch, self.recipe.loop.seed)
         )
 
     @torch.no_grad()
-    def _prepared(self, batch: TripletBatch) -> Prepared:
+    def prepared(self, batch: TripletBatch) -> Prepared:
+        """A batch of triplets as the network sees it."""
         side = self.recipe.data.size
 
         def image(pixels: Tensor) -> Tensor:
@@ -174,7 +175,7 @@ class SwapTask:
         return Prepared(target, truth, weight, view, guide, label)
 
     @torch.no_grad()
-    def _identity(self, batch: Prepared) -> Tensor:
+    def identity(self, batch: Prepared) -> Tensor:
         """(n, d) unit vectors of the sources."""
         vectors: Tensor = self.encoder(batch.view).vectors
         return vectors
@@ -185,7 +186,7 @@ class SwapTask:
         """Every term of step ``step``; discriminators judge from their first step on."""
         batch = self._batches[step]
         target = batch.target.contiguous(memory_format=torch.channels_last)
-        identity = self._identity(batch)
+        identity = self.identity(batch)
         out: SwapOutput = model(target, identity, batch.guide)
         config = self.recipe.losses
         taught = step >= config.mask.start
@@ -298,8 +299,8 @@ class SwapTask:
         rows: dict[str, list[Tensor]] = {}
         size = min(8, self.recipe.data.held_out)
         for step in range(-(-self.recipe.data.held_out // size)):
-            batch = self._prepared(source.draw(step, size, 1))
-            identity = self._identity(batch)
+            batch = self.prepared(source.draw(step, size, 1))
+            identity = self.identity(batch)
             out: SwapOutput = model(batch.target, identity, batch.guide)
             result = blend(out.images[0], out.mask, batch.target).clamp(-1, 1)
             seen = self.encoder(self.encoder.view(result)).vectors
