@@ -91,7 +91,10 @@ class Bench:
             "steps": steps, "seed": seed, "warmup": max(1, steps // 20), "log_every": often,
             "validate_every": often, "checkpoint_every": often,
         }  # fmt: skip
-        return SwapRecipe.model_validate(merged(merged(self.base, setting.change), {"loop": loop}))
+        changed = merged(merged(self.base, setting.change), {"loop": loop})
+        # all rows are validated on the same triplets
+        changed["data"]["held_out_mix"] = self.base["data"].get("mix")
+        return SwapRecipe.model_validate(changed)
 
     def seconds_a_step(self, setting: Setting) -> float:
         """Processor time of a step: the median of some, kept for the runs to come."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from table import load, table
@@ -145,6 +145,76 @@ def short() -> str:
     return table(head, rows) + "\n\n" + told
 
 
+def _trained(name: str) -> dict[str, list[Row]]:
+    """What was found of each training, by row, over the seeds."""
+    found: dict[str, list[Row]] = {}
+    for seed in load("swap_ablation", RELEASE)["seeds"]:
+        for row in seed[name] if name == "trained" else ():
+            found.setdefault(row["name"], []).append(row)
+        for label, figures in (seed[name] if name == "judged" else {}).items():
+            if label not in ("pairs", "untouched target", "mesh warp"):
+                found.setdefault(label, []).append(figures)
+    return found
+
+
+def _over(rows: Sequence[Row], key: str, digits: int) -> str:
+    values = [row[key] for row in rows if row.get(key) is not None]
+    if not values:
+        return ""
+    mean = sum(values) / len(values)
+    spread = f" ± {(max(values) - min(values)) / 2:.{digits}f}" if len(values) > 1 else ""
+    return f"{mean:.{digits}f}{spread}"
+
+
+def ablation() -> str:
+    """One thing changed at a time, at equal processor time."""
+    r = load("swap_ablation", RELEASE)
+    trained = _trained("trained")
+    rows = [
+        [
+            name,
+            trained[name][0]["steps"] if name in trained else "",
+            *(
+                _over(found, key, digits)
+                for key, digits in (
+                    ("id_top1", 2), ("id_cosine", 3), ("id_leak", 3), ("pose_error", 2),
+                    ("expression_error", 3), ("occlusion_kept", 2),
+                )
+            ),
+        ]
+        for name, found in _trained("judged").items()
+    ]  # fmt: skip
+    head = [
+        "", "steps", "identity top-1", "cosine to the source", "to the target", "pose error",
+        "expression error", "covers kept",
+    ]  # fmt: skip
+    told = (
+        f"`recipes/{r['recipe']}` with one thing changed, {r['seconds']:g} seconds of one core a "
+        f"row, {len(r['seeds'])} seed(s), all of the network's correction used; "
+        f"{r['seeds'][0]['judged']['pairs']} pairs of validation people. "
+        "`python benchmarks/swap_ablation.py --triplets DIR --held-out DIR --data DIR --work DIR`."
+    )
+    return table(head, rows) + "\n\n" + told
+
+
+def curves() -> str:
+    """The same trainings over their steps, on triplets of held-out people."""
+    trained = {name: found[0] for name, found in _trained("trained").items()}
+    shares = range(1, 1 + min(len(row["curve"]) for row in trained.values()))
+    rows = [
+        [name, what, *(_number(row["curve"][k - 1][key], digits) for k in shares)]
+        for name, row in trained.items()
+        for what, key, digits in (("PSNR, dB", "psnr", 1), ("cosine", "cosine_untrue", 2))
+    ]
+    last = len(shares)
+    head = ["", "of held-out triplets", *(f"{k}/{last}" for k in shares)]
+    told = (
+        "Of the steps of each row, first seed. PSNR to the truth where there is one; cosine of the "
+        "result to the source by the network's own recogniser where there is none."
+    )
+    return table(head, rows) + "\n\n" + told
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "swap-short": short,
     "swap-methods": lambda: methods("test"),
@@ -152,4 +222,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "swap-groups": lambda: groups("test"),
     "swap-validation-groups": lambda: groups("validation"),
     "swap-speed": speed,
+    "swap-ablation": ablation,
+    "swap-curves": curves,
 }

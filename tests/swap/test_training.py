@@ -4,10 +4,12 @@ import json
 
 import pytest
 import torch
+import yaml
 from torch import nn
 
 from tests.swap.small import PAPER, Squares, config, encoder, recipe
 from visagist.errors import ConfigError, DataError
+from visagist.swap import training
 from visagist.swap.config import IdentityConfig, MaskConfig, NetworkConfig, PixelConfig
 from visagist.swap.modulation import blend
 from visagist.swap.network import make_network
@@ -167,3 +169,22 @@ def test_a_finished_run_is_read_back(tmp_path):
     assert torch.allclose(result, again, atol=1e-5)
     with pytest.raises(DataError, match="no finished run"):
         load_swap(tmp_path / "nothing")
+
+
+def test_a_validation_may_have_a_mix_of_its_own(tmp_path, monkeypatch):
+    class Opened(Squares):
+        splits = ("train",)
+
+    asked = []
+
+    def opened(folders, *, mix, augment, **how):
+        asked.append((mix, augment is None))
+        return Opened()
+
+    monkeypatch.setattr(training, "open_triplets", opened)
+    settings = recipe(steps=2).model_dump(mode="json")
+    settings["data"] |= {"mix": {"free": 1.0}, "held_out_mix": {"proxy": 1.0}}
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    training.train(path, data=[tmp_path], output=tmp_path / "run", encoder=encoder())
+    assert asked == [({"free": 1.0}, False), ({"proxy": 1.0}, True)]

@@ -189,6 +189,9 @@ class DataConfig(BaseModel):
     mix: dict[str, float] | None = Field(
         None, description="share of each kind of triplet; that of the first set's recipe without"
     )
+    held_out_mix: dict[str, float] | None = Field(
+        None, description="share of each kind in a validation; that of the training without"
+    )
     augment: TripletAugment = TripletAugment()
     held_out: int = Field(64, description="triplets that a validation looks at", ge=1)
 

@@ -368,11 +368,11 @@ def train(
     decoding = partial(preparing, "decode")
     opened = partial(
         open_triplets,
-        mix=settings.data.mix,
         guide=settings.data.size if settings.network.guided else None,
         shape=settings.network.shape,
     )
-    taught = opened(data, augment=settings.data.augment, progress=decoding)
+    mix = settings.data.mix
+    taught = opened(data, mix=mix, augment=settings.data.augment, progress=decoding)
     if "test" in taught.splits:
         raise DataError("--data holds triplets of test people, whom nothing may learn from")
     task = SwapTask(
@@ -380,7 +380,12 @@ def train(
         network,
         encoder,
         taught,
-        opened(list(held_out) or data, augment=None, progress=decoding),
+        opened(
+            list(held_out) or data,
+            mix=settings.data.held_out_mix or mix,
+            augment=None,
+            progress=decoding,
+        ),
         device=best_device(),
         workers=workers,
     )
