@@ -10,7 +10,7 @@ from table import load, table
 
 from visagist.recognition.calibration import Calibration
 
-RELEASE = "0.3.0"
+RELEASE = "0.4.0"
 MODEL = Path(__file__).resolve().parents[1] / "src" / "visagist" / "models" / "recognizer"
 _CONDITIONS = {
     "face_48px": "face 48 pixels wide",

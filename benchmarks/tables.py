@@ -33,6 +33,7 @@ FILES = (
     "README.md",
     "docs/papers/tinybeauty.md",
     "docs/papers/dal.md",
+    "docs/papers/mobilefsgan.md",
     "docs/learn.md",
     "docs/face-mesh.md",
     "docs/blends.md",
