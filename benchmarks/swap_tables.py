@@ -214,8 +214,9 @@ def curves() -> str:
     ]
     head = ["", "of held-out triplets", *(str(k) for k in shares)]
     told = (
-        "Validations at every eighth of a row's steps, first seed. PSNR to the truth where there is "
-        "one; cosine of the result to the source by the network's own recogniser where there is none."
+        "Validations at every eighth of a row's steps, first seed. PSNR to the truth where there "
+        "is one; cosine of the result to the source by the network's own recogniser where there is "
+        "none."
     )
     return table(head, rows) + "\n\n" + told
 
