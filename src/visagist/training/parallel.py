@@ -8,6 +8,7 @@ too large for one device.
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -84,7 +85,10 @@ def joined_processes() -> Iterator[torch.device]:
     dist.init_process_group("nccl" if cuda else "gloo")
     try:
         yield device
+        dist.barrier()
     finally:
+        # Works of gloo's threads hold tensors; one that is freed after the interpreter aborts.
+        gc.collect()
         dist.destroy_process_group()
 
 
