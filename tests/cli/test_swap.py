@@ -61,6 +61,7 @@ def test_without_a_statement_of_consent_nothing_happens(run, room, model, consen
     )  # fmt: skip
     assert ran.code == 2
     assert "needs the consent" in ran.err
+    assert ("says too little" in ran.err) == bool(consent and consent.strip())
     assert "SHA-256 goes into the marks" in ran.err
     assert not Path("out.png").exists()
 
