@@ -206,10 +206,10 @@ def checked_consent(text: str | None) -> str:
         short = f"{text.strip()!r} says too little: " if text and text.strip() else ""
         raise InputError(
             f"{short}a face swap needs the consent of the person whose face is used, and of the "
-            "person whose face is replaced: without it a swap can deceive and hurt, and in many places it "
-            'is unlawful. Say who agreed, on what basis and when, such as --consent "Ada Byron '
-            'agreed in writing on 2026-11-02; the photo is mine". The words stay with you; their '
-            "SHA-256 goes into the marks of every result"
+            "person whose face is replaced: without it a swap can deceive and hurt, and in many "
+            "places it is unlawful. Say who agreed, on what basis and when, such as --consent "
+            '"Ada Byron agreed in writing on 2026-11-02; the photo is mine". The words stay with '
+            "you; their SHA-256 goes into the marks of every result"
         )
     return statement_hash(text)
 
