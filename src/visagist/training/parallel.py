@@ -85,7 +85,7 @@ def joined_processes() -> Iterator[torch.device]:
     dist.init_process_group("nccl" if cuda else "gloo")
     try:
         yield device
-        dist.barrier()
+        wait_for_others()
     finally:
         # Works of gloo's threads hold tensors; one that is freed after the interpreter aborts.
         gc.collect()
